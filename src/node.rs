@@ -378,6 +378,11 @@ impl Node {
         self.inner.puts.rows().await
     }
 
+    /// How the newest of these stood that are over.
+    pub async fn ended_puts(&self) -> Vec<PutRow> {
+        self.inner.puts.ended().await
+    }
+
     /// Ends one of these, or all; which.
     ///
     /// # Errors

@@ -118,6 +118,8 @@ fn the_exit_code_is_that_of_the_last_command() {
         ("tracker --listen 127.0.0.1:0\n", 2, "`tracker` does not run within a shell"),
         ("hash\nsearch turing\nquit\n", 0, "would read what is typed"),
         ("search turing\nget 2\n", 2, "the numbers 1 to 1"),
+        ("search turing\r\nquit\r\n", 0, ""),
+        ("search turing\nexit 5", 2, "`exit` takes no words"),
         ("", 0, ""),
     ] {
         let (events, ended) = script(shell(&lab, &home, &peer.addr), lines);
@@ -302,5 +304,69 @@ fn what_is_told_meanwhile_leaves_the_typed_line_whole() {
     terminal.interrupt();
     at_prompt(&terminal, "");
     terminal.press("C-d");
+    terminal.wait_for("exit 0");
+}
+
+#[test]
+fn a_tilde_is_the_home_of_the_user() {
+    let lab = Lab::new();
+    let peer = offering(&lab);
+    lab.file("mine/my notes.txt", b"mine");
+    let mut command = shell(&lab, &lab.home(), &peer.addr);
+    command.env("HOME", lab.path("."));
+    let (events, code) = script(command, "hash ~/mine/'my notes.txt'\n");
+    assert_eq!(code, Some(0), "{events:#?}");
+    assert_eq!(events[0]["id"], blake3::hash(b"mine").to_string().as_str(), "{events:#?}");
+}
+
+/// The address of the node that runs in this home, with its id.
+fn running(lab: &Lab, home: &Path) -> String {
+    let ended = Process::start(lab.qshare_at(home).arg("status")).end();
+    let status = ended.event("status");
+    let addr = status["running"]["addrs"][0]["addr"].as_str().expect("an address");
+    format!("{}@{addr}", status["roles"][0]["node"].as_str().expect("an id"))
+}
+
+#[test]
+fn what_is_sent_is_left_to_the_node_and_what_comes_is_told_above_what_is_typed() {
+    let lab = Lab::new();
+    let Some(tmux) = Tmux::new(&lab) else { return };
+    let (bob, home) = (lab.home(), lab.home());
+    for name in ["one.txt", "two.txt", "three.txt"] {
+        lab.file(&format!("mine/{name}"), name.as_bytes());
+    }
+    let node = lab.start(lab.qshare_at(&bob).args(["node", "--listen", "127.0.0.1:0"]));
+    let inbox = |words: &[&str]| Process::start(lab.qshare_at(&bob).arg("inbox").args(words)).end().events;
+    let offered = |name: &str| inbox(&[]).into_iter().any(|row| row["items"][0]["name"] == name);
+    let terminal = typed(&lab, &tmux, &home, &node.addr);
+    let put = |name: &str| {
+        terminal.enter(&format!("put mine/{name} --to {}@{}", node.id, node.addr));
+        until("it waits there", || offered(name));
+        at_prompt(&terminal, "");
+    };
+    put("one.txt");
+    terminal.type_text("half a line");
+    inbox(&["decline", "all"]);
+    terminal.wait_for(" declined\n");
+    at_prompt(&terminal, "half a line");
+    terminal.interrupt();
+    put("two.txt");
+    terminal.enter("put");
+    terminal.wait("listed", |screen| screen.iter().any(|line| line.contains("two.txt") && line.contains("waiting")));
+    terminal.enter("put --cancel 2");
+    until("it is withdrawn", || inbox(&[]).iter().any(|row| row["state"] == "withdrawn"));
+    at_prompt(&terminal, "");
+    terminal.type_text("half a line");
+    let own = running(&lab, &home);
+    let told = ["--text", "as \u{1b}[31mpromised", "--wait", "1"];
+    Process::start(lab.qshare_at(&bob).arg("put").arg(lab.path("mine/three.txt")).args(["--to", &own]).args(told))
+        .end();
+    terminal.wait_for("offers three.txt (1 file, 9 B): `qshare inbox accept 1`");
+    terminal.wait_for("message: as \\u{1b}[31mpromised");
+    at_prompt(&terminal, "half a line");
+    terminal.interrupt();
+    put("three.txt");
+    terminal.enter("quit");
+    terminal.wait_for("1 transfer goes on with the next node");
     terminal.wait_for("exit 0");
 }

@@ -1,5 +1,7 @@
 //! `qshare inbox`: what other nodes offer to this one's person, and what that person wants with it.
 
+pub(crate) mod news;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -183,15 +185,19 @@ fn sentence(context: &Context, row: &InboxRow) -> String {
     }
     let (who, what) = (context.output.names().brief(entry.from), what(entry));
     let size = format!("{}, {}", counted(entry.files(), "file"), Size(entry.bytes()));
-    if entry.put.items.is_empty() && entry.state == Standing::Waiting {
-        return format!("{who} says: {}", message(&entry.put.text));
+    let (text, is_new) = (message(&entry.put.text), matches!(entry.state, Standing::Done | Standing::Waiting));
+    if entry.put.items.is_empty() && is_new {
+        return format!("{who} says: {text}");
     }
+    let says = if text.is_empty() { String::new() } else { format!("; message: {text}") };
     match entry.state {
         Standing::Waiting => {
-            format!("{who} offers {what} ({size}): `qshare inbox accept {number}` or `qshare inbox decline {number}`")
+            format!(
+                "{who} offers {what} ({size}): `qshare inbox accept {number}` or `qshare inbox decline {number}`{says}"
+            )
         }
-        Standing::Accepted => format!("fetching {what} ({size}) from {who} into {}", dir(entry)),
-        Standing::Done => format!("there: {what} from {who}"),
+        Standing::Accepted => format!("fetching {what} ({size}) from {who} into {}{says}", dir(entry)),
+        Standing::Done => format!("there: {what} from {who}{says}"),
         Standing::Declined => format!("declined: {what} from {who}"),
         Standing::Withdrawn => format!("{who} does not offer {what} any more"),
     }

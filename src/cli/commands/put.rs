@@ -1,5 +1,7 @@
 //! `qshare put`: sends something to single nodes, through the running node of the home or by a node of its own.
 
+pub(crate) mod ends;
+
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

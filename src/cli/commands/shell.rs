@@ -9,6 +9,7 @@ mod key;
 mod life;
 mod line;
 mod reader;
+mod tilde;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
@@ -190,11 +191,13 @@ impl<'a> Shell<'a> {
         };
         let is_typed = self.above.is_some();
         // A node that looks at fewer places than this line cannot go on with it.
-        let may_leave = is_typed
-            && is_here
-            && !self.alone
-            && matches!(run.command, Command::Get(_))
-            && matches!(context.who_runs().await, Ok(Runs::Through(_)));
+        let is_left = match run.command {
+            Command::Get(_) => matches!(context.who_runs().await, Ok(Runs::Through(_))),
+            // It goes out under the key of the home, wherever is looked.
+            Command::Put(_) => true,
+            _ => false,
+        };
+        let may_leave = is_typed && is_here && !self.alone && is_left;
         let manner = run.manner(may_leave, is_typed);
         let Run { command, chosen, .. } = run;
         context.remember_all(chosen).await;

@@ -206,6 +206,14 @@ impl Remote {
         self.ask(&Places::default(), Ask::Puts, drop).await
     }
 
+    /// How the newest of these stood that are over.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn ended_puts(&self) -> Result<Vec<PutRow>, Error> {
+        self.ask(&Places::default(), Ask::EndedPuts, drop).await
+    }
+
     /// Ends one of these, or all; which.
     ///
     /// # Errors

@@ -61,6 +61,7 @@ pub(super) enum Ask {
     Decline(Option<u32>),
     Puts,
     CancelPut(Option<u32>),
+    EndedPuts,
 }
 
 /// A frame of the answer.

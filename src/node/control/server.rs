@@ -233,6 +233,7 @@ async fn done(node: &Node, board: &Board, ask: Ask) -> Vec<u8> {
         Ask::Decline(number) => packed(&node.decline_offer(number).await),
         Ask::Puts => packed(&node.puts().await),
         Ask::CancelPut(number) => packed(&node.cancel_put(number).await),
+        Ask::EndedPuts => packed(&node.ended_puts().await),
         Ask::Unshare(what) => packed(&node.unshare(&what).await),
     }
 }

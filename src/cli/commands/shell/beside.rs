@@ -14,6 +14,8 @@ use crate::cli::context::Context;
 use crate::cli::context::within::{Numbers, Within};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
+use crate::cli::render::Console;
+use crate::cli::render::human::counted;
 use crate::cli::signals::{Signals, Stop};
 
 /// Things that go on at once, at most.
@@ -33,6 +35,7 @@ pub(super) struct Task {
     stops: watch::Sender<Stop>,
     begun: watch::Receiver<bool>,
     done: JoinHandle<Exit>,
+    sends: bool,
 }
 
 /// What a command in a shell is given, and how it is told to stop.
@@ -47,7 +50,7 @@ impl Task {
         let (within, stops) = within(numbers);
         let begun = within.begun.subscribe();
         context.within = Some(within);
-        let handle = Handle::current();
+        let (handle, sends) = (Handle::current(), matches!(command, Command::Put(_)));
         let done = spawn_blocking(move || {
             let result = handle.block_on(dispatch(&context, &globals, command));
             result.unwrap_or_else(|failure| {
@@ -55,7 +58,7 @@ impl Task {
                 failure.exit()
             })
         });
-        Self { stops, begun, done }
+        Self { stops, begun, done, sends }
     }
 
     /// Waits until it has begun, or ended.
@@ -110,6 +113,17 @@ impl Beside {
     pub(super) fn keep(&mut self, task: Task) {
         if !task.is_over() {
             self.tasks.push(task);
+        }
+    }
+
+    /// Tells what is sent no longer once the shell ends.
+    pub(super) fn tell_sent(&self, output: &Console) {
+        let count = self.tasks.iter().filter(|task| task.sends && !task.is_over()).count();
+        if count > 0 {
+            output.note(&format!(
+                "qshare: what {} still sent is withdrawn with this shell: `put --detach` leaves it to the running node",
+                counted(count as u64, "command")
+            ));
         }
     }
 

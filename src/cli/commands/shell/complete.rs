@@ -7,6 +7,7 @@ use rustyline::completion::{Completer, Pair};
 use rustyline::{Context, Helper};
 
 use super::line::is_apart;
+use super::tilde;
 use crate::cli::commands::completions;
 use crate::cli::context::within::Numbers;
 use crate::model::{ContentId, Shown};
@@ -82,7 +83,7 @@ fn own(last: &str) -> Vec<Pair> {
 /// As it is shown, and as it is typed.
 fn pair(value: &str, help: &str) -> Pair {
     let more = if value.ends_with(['/', '=']) { "" } else { " " };
-    let typed = shlex::try_quote(value).map_or_else(|_| value.to_owned(), |quoted| quoted.into_owned() + more);
+    let typed = tilde::quoted(value).map_or_else(|| value.to_owned(), |quoted| quoted + more);
     let help = help.lines().next().unwrap_or_default();
     let display = format!("{}  {}", Shown(value), Shown(help));
     Pair { display: display.trim_end().to_owned(), replacement: typed }

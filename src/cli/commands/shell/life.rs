@@ -12,7 +12,9 @@ use tokio::time::sleep;
 use super::Shell;
 use super::beside::Task;
 use crate::cli::args::{Command, NodeArgs, ShellArgs};
+use crate::cli::commands::inbox::news::News;
 use crate::cli::commands::jobs::ends::Ends;
+use crate::cli::commands::put::ends::Sent;
 use crate::cli::commands::share::is_free;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -24,7 +26,7 @@ use crate::cli::signals::{Signals, Stop};
 use crate::node::Remote;
 use crate::wire::Role;
 
-/// How often it is seen which transfers have ended.
+/// How often it is seen which transfers have ended, and what has come.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Shell<'_> {
@@ -49,18 +51,18 @@ impl Shell<'_> {
         };
         self.context
             .output
-            .note(&format!("qshare: a shell {node}; `help` lists what there is to type, Ctrl-D ends it"));
-        above.end();
+            .note(&format!("qshare: a shell {node}\n`help` lists what there is to type, Ctrl-D ends it"));
         let watcher = Context { output: aside(&self.context.output, above.clone()), ..self.context.clone() };
         let (stop, stops) = watch::channel(Stop::Terminate);
-        let mut ends = std::mem::take(&mut self.ends);
+        let mut looks = Looks::default();
         if let Ok(Some(remote)) = Remote::find(&self.context.home()).await {
             // What has ended before is no news.
-            let _ = ends.look(&watcher, &remote).await;
+            let _ = looks.look(&watcher, &remote).await;
         }
+        above.end();
         self.watching = Some(stop);
         let handle = Handle::current();
-        spawn_blocking(move || handle.block_on(watch_ends(watcher, ends, stops)));
+        spawn_blocking(move || handle.block_on(watch_all(watcher, looks, stops)));
         Ok(())
     }
 
@@ -112,15 +114,18 @@ impl Shell<'_> {
 
     pub(super) async fn end(mut self) {
         drop(self.watching.take());
+        self.beside.tell_sent(&self.context.output);
         if self.beside.has_node()
             && self.above.is_some()
             && let Ok(Some(remote)) = Remote::find(&self.context.home()).await
         {
             // The first look tells nothing.
-            if let Ok(left @ 1..) = Ends::default().look(self.context, &remote).await {
+            let fetched = Ends::default().look(self.context, &remote).await.unwrap_or_default();
+            let sent = remote.puts().await.map_or(0, |rows| rows.len());
+            if fetched + sent > 0 {
                 self.context.output.note(&format!(
                     "qshare: {} goes on with the next node of this home, such as `qshare node`",
-                    counted(left as u64, "transfer")
+                    counted((fetched + sent) as u64, "transfer")
                 ));
             }
         }
@@ -150,8 +155,26 @@ pub(super) fn writing(ahead: Arc<Mutex<Option<Console>>>, mut print: impl FnMut(
     }
 }
 
-/// Tells the ends of transfers until the shell ends.
-async fn watch_ends(context: Context, mut ends: Ends, mut stops: watch::Receiver<Stop>) {
+/// What is told of the node beside the lines.
+#[derive(Default)]
+struct Looks {
+    ends: Ends,
+    sent: Sent,
+    news: News,
+}
+
+impl Looks {
+    async fn look(&mut self, context: &Context, remote: &Remote) -> Result<()> {
+        self.ends.look(context, remote).await?;
+        self.sent.look(context, remote).await?;
+        // A node that takes nothing has no inbox.
+        let _ = self.news.look(context, remote).await;
+        Ok(())
+    }
+}
+
+/// Tells the ends of transfers and what comes until the shell ends.
+async fn watch_all(context: Context, mut looks: Looks, mut stops: watch::Receiver<Stop>) {
     let mut known = None;
     loop {
         tokio::select! {
@@ -163,7 +186,7 @@ async fn watch_ends(context: Context, mut ends: Ends, mut stops: watch::Receiver
             known = Remote::find(&home).await.ok().flatten().filter(Remote::is_same_version);
         }
         if let Some(remote) = &known
-            && ends.look(&context, remote).await.is_err()
+            && looks.look(&context, remote).await.is_err()
         {
             known = None;
         }

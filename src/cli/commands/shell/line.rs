@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::tilde;
 use crate::cli::args::{Command, Globals, any_peer, command_of, parse};
 use crate::cli::choose::{is_range, numbers};
 use crate::cli::context::within::Numbered;
@@ -29,7 +30,6 @@ pub(super) enum Line {
 pub(super) struct Run {
     pub(super) globals: Globals,
     pub(super) command: Command,
-    pub(super) name: String,
     /// What its numbers stand for.
     pub(super) chosen: Vec<SeenContent>,
 }
@@ -64,7 +64,8 @@ fn usage(text: String) -> Refusal {
 
 /// Reads a line. `shown`: what was shown last.
 pub(super) fn read(line: &[u8], shown: &[Numbered]) -> Result<Line, Refusal> {
-    let split = shlex::bytes::split(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let split = shlex::bytes::split(&tilde::expand(line, &tilde::home()));
     let words = split.ok_or_else(|| usage("a quote or a backslash has no end on this line: close it".to_owned()))?;
     let mut words: Vec<OsString> = words.into_iter().map(text).collect();
     // As it stands in every page of help.
@@ -73,7 +74,10 @@ pub(super) fn read(line: &[u8], shown: &[Numbered]) -> Result<Line, Refusal> {
     }
     match words.first().and_then(|word| word.to_str()) {
         None if words.is_empty() => return Ok(Line::Empty),
-        Some("quit" | "exit") => return Ok(Line::Quit),
+        Some("quit" | "exit") if words.len() == 1 => return Ok(Line::Quit),
+        Some(name @ ("quit" | "exit")) => {
+            return Err(usage(format!("`{name}` takes no words: the exit code is that of the last command")));
+        }
         Some("help" | "?") if words.len() == 1 => return Ok(Line::Help),
         _ => {}
     }
@@ -81,7 +85,7 @@ pub(super) fn read(line: &[u8], shown: &[Numbered]) -> Result<Line, Refusal> {
     let (globals, command) = parse(words.iter().cloned())?;
     let name = command_of(&words).unwrap_or_default();
     refuse(&name, &command, &words)?;
-    let mut run = Run { globals, command, name, chosen: Vec::new() };
+    let mut run = Run { globals, command, chosen: Vec::new() };
     run.take_from()?;
     run.take_numbers(shown)?;
     Ok(Line::Run(Box::new(run)))
@@ -121,8 +125,8 @@ fn refuse(name: &str, command: &Command, words: &[OsString]) -> Result<(), Refus
 }
 
 impl Run {
-    /// When it runs. A `get` is left to the node where that may be (`may_leave`); what is sent goes on beside where somebody types
-    /// (`is_typed`). In a script each command ends before the next one, but for what lasts until it is stopped.
+    /// When it runs. A `get` and a `put` are left to the node where that may be (`may_leave`); what is sent until it is told otherwise
+    /// goes on beside where somebody types (`is_typed`). In a script each command ends before the next one, but for what lasts until it is stopped.
     pub(super) fn manner(&mut self, may_leave: bool, is_typed: bool) -> Manner {
         match &mut self.command {
             Command::Get(arguments) if arguments.seed => Manner::Beside,
@@ -133,7 +137,12 @@ impl Run {
                 Manner::Ahead
             }
             Command::Share(arguments) if !arguments.paths.is_empty() || arguments.list.is_some() => Manner::Awaited,
-            _ if is_typed && self.name == "put" => Manner::Beside,
+            Command::Put(arguments) => {
+                let is_sent = !arguments.to.is_empty() && (!arguments.paths.is_empty() || arguments.text.is_some());
+                let is_bound = arguments.detach || arguments.wait.is_some();
+                arguments.detach |= may_leave && is_sent && !is_bound;
+                if is_typed && is_sent && !arguments.detach { Manner::Beside } else { Manner::Ahead }
+            }
             _ => Manner::Ahead,
         }
     }
@@ -256,6 +265,21 @@ mod tests {
         }
         assert_eq!(manner("share x", false).0, Manner::Awaited);
         assert_eq!(manner("get x --seed", true), (Manner::Beside, false));
+        let put = |line: &str, is_typed, may_leave| match read(line.as_bytes(), &shown()) {
+            Ok(Line::Run(mut run)) => {
+                let manner = run.manner(may_leave, is_typed);
+                (manner, matches!(run.command, Command::Put(arguments) if arguments.detach))
+            }
+            _ => panic!("{line}: refused"),
+        };
+        assert_eq!(put("put x --to anna", true, true), (Manner::Ahead, true));
+        assert_eq!(put("put x --to anna", false, false), (Manner::Ahead, false));
+        for (line, may_leave) in [("put x --to anna", false), ("put x --to anna --wait 2s", true)] {
+            assert_eq!(put(line, true, may_leave), (Manner::Beside, false), "{line}");
+        }
+        for line in ["put", "put --cancel 1", "put x"] {
+            assert_eq!(put(line, true, true), (Manner::Ahead, false), "{line}");
+        }
     }
 
     #[test]
@@ -264,7 +288,9 @@ mod tests {
         assert_eq!(got("get \"letter from anna\"").1, None);
         assert!(refused("get 'x").contains("no end") && refused("get x\\").contains("no end"));
         assert!(matches!(read(b"  # nothing", &[]), Ok(Line::Empty)));
-        assert!(matches!(read(b"exit", &[]), Ok(Line::Quit)) && matches!(read(b"help", &[]), Ok(Line::Help)));
+        assert_eq!(got("get x\r").0, ["x"]);
+        assert!(refused("exit 5").contains("takes no words") && refused("quit x").contains("takes no words"));
+        assert!(matches!(read(b"exit\r", &[]), Ok(Line::Quit)) && matches!(read(b"help", &[]), Ok(Line::Help)));
     }
 
     #[test]

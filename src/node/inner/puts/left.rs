@@ -1,6 +1,6 @@
 //! What a node sends for commands that have left it. Invariant: it is in the file before the command is told so, until it is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use crate::node::inner::Inner;
 use crate::node::inner::puts::Putting;
 use crate::node::types::{Canceller, Notice, PeerRef, PutProgress, PutRow, PutWish};
 
+/// Ends that are remembered, for those who look at them now and then.
+const ENDED: usize = 32;
+
 /// All of it.
 pub(crate) struct Puts {
     file: KeptFile,
@@ -25,6 +28,7 @@ pub(crate) struct Puts {
 struct All {
     puts: BTreeMap<u32, Left>,
     last: u32,
+    ended: VecDeque<PutRow>,
 }
 
 struct Left {
@@ -49,6 +53,11 @@ impl Puts {
             PutRow { number: *number, wish, progress: PutProgress { number: Some(*number), ..progress } }
         };
         all.puts.iter().map(row).collect()
+    }
+
+    /// How the newest of those stood that are over.
+    pub(crate) async fn ended(&self) -> Vec<PutRow> {
+        self.all.lock().await.ended.iter().cloned().collect()
     }
 
     /// Ends one, or all; which.
@@ -85,6 +94,10 @@ impl Puts {
         // It is begun again at the next start, and is over at once.
         let _ = self.write(&all).await;
         spool_ends(&left.wish).await;
+        let progress = left.progress.borrow().clone();
+        let excess = (all.ended.len() + 1).saturating_sub(ENDED);
+        all.ended.drain(..excess);
+        all.ended.push_back(PutRow { number, wish: left.wish, progress });
     }
 }
 
