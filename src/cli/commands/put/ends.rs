@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Result;
 use crate::cli::render::json::{Line, PutLine};
 use crate::model::PutId;
-use crate::node::{PutRow, Receiver, Remote};
+use crate::node::{PutRow, Receiver, Receiving, Remote};
 
 /// The ends that were told: of which, at the how manieth of its receivers.
 #[derive(Debug, Default)]
@@ -28,7 +28,9 @@ impl Sent {
         self.told.retain(|(put, _)| all.contains(put));
         for row in rows.iter().chain(&ended) {
             for (at, receiver) in row.progress.receivers.iter().enumerate() {
-                let is_news = receiver.state.is_over() && self.told.insert((row.wish.put, at));
+                // That it is another now, or gone, the node's notice says.
+                let is_told = matches!(receiver.state, Receiving::Changed | Receiving::Gone);
+                let is_news = receiver.state.is_over() && !is_told && self.told.insert((row.wish.put, at));
                 if is_news && self.begun {
                     tell(context, row, receiver)?;
                 }

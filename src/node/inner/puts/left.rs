@@ -94,7 +94,7 @@ impl Puts {
         // It is begun again at the next start, and is over at once.
         let _ = self.write(&all).await;
         spool_ends(&left.wish).await;
-        let progress = left.progress.borrow().clone();
+        let progress = PutProgress { number: Some(number), ..left.progress.borrow().clone() };
         let excess = (all.ended.len() + 1).saturating_sub(ENDED);
         all.ended.drain(..excess);
         all.ended.push_back(PutRow { number, wish: left.wish, progress });
