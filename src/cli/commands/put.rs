@@ -20,6 +20,7 @@ use crate::cli::render::json::{Line, PutLine};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
 use crate::cli::signals::Signals;
+use crate::io::home::secret;
 use crate::io::receive::landing::Landing;
 use crate::io::share::scan::{Omission, SurveyError};
 use crate::model::{PutId, SafePath, Shown, Size};
@@ -182,7 +183,7 @@ fn whole(path: &Path) -> Result<PathBuf, Failure> {
 fn spool(home: &Path, put: PutId) -> Result<PathBuf, Failure> {
     let path = home.join("sent").join(put.to_string());
     let copied = || {
-        std::fs::create_dir_all(home.join("sent"))?;
+        secret::create_dir(&home.join("sent"))?;
         let mut options = std::fs::OpenOptions::new();
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

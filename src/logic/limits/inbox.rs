@@ -254,7 +254,7 @@ impl Inbox {
         fits(&|_| true, ACCEPTED, most)
             && (entry.friend
                 || fits(&|other| !other.friend, ACCEPTED / 2, most / 2)
-                    && fits(&|other| other.from == entry.from, STRANGER, most / 2))
+                    && fits(&|other| !other.friend && other.from == entry.from, STRANGER, most / 2))
     }
 
     /// Those that wait and are meant: one, or all.
