@@ -71,7 +71,6 @@ pub(super) fn control(error: &ControlError) -> String {
     match error {
         ControlError::Own => format!("{error}, so there is nothing to leave to it: do without --detach for a copy"),
         ControlError::Brief => format!("{error}, and keeps no transfers: `qshare node` starts one that does"),
-        ControlError::Left { .. } | ControlError::Same { .. } => error.to_string(),
         ControlError::Moved { .. } => {
             format!("{error} since this was asked for: put it back, or cancel this and fetch it to another place")
         }
@@ -82,29 +81,6 @@ pub(super) fn control(error: &ControlError) -> String {
         ControlError::NotKept { cause, .. } => {
             format!("{error}, so nothing of it is offered; {}", remedy(cause))
         }
-        ControlError::NoInboxDir { cause, .. } => {
-            format!("{error}, so it was not accepted: give another directory with -o, or {}", remedy(cause))
-        }
-        ControlError::NoOffer { .. } => format!("{error}: `qshare inbox` lists what waits"),
-        ControlError::LongText { .. } => format!("{error}: put it into a file"),
-        ControlError::TooManyItems { .. } => format!("{error}: put them into a directory"),
-        ControlError::TooManyReceivers { .. } => format!("{error}: send it several times"),
-        ControlError::Unhashed { .. } => format!("{error}: wait until nothing writes there, and check its permissions"),
-        ControlError::Declined { .. } => error.to_string(),
-        ControlError::Itself => format!("{error}: give another one with --to"),
-        ControlError::Nameless { .. } => {
-            format!("{error}: give its node id before the address (ID@HOST:PORT), or try again when it runs")
-        }
-        ControlError::OtherSource { is_gone: true, .. } => {
-            format!("{error}, so it is sent no longer: put it back and send it again")
-        }
-        ControlError::OtherSource { .. } => format!("{error}, so it is sent no longer: send it again as it is now"),
-        ControlError::Undecided { .. } => {
-            format!(
-                "{error}: it is offered no longer; --wait goes on for longer, --detach leaves it to the running node"
-            )
-        }
-        ControlError::NoPut { .. } => format!("{error}: `qshare put` lists what is"),
         ControlError::NotOffered { .. } => format!("{error}: `qshare share` lists what is"),
         ControlError::StillKept { cause, .. } => format!("{error}, so it stays offered; {}", remedy(cause)),
         ControlError::Otherwise { name } => {
@@ -127,6 +103,36 @@ pub(super) fn control(error: &ControlError) -> String {
         }
         ControlError::Silent { pid, .. } => format!("{error}: wait until it does, or {}", kill(pid)),
         ControlError::Stays { pid } => format!("{error}: {}", kill(pid)),
+        sent => put(sent),
+    }
+}
+
+/// What keeps something from being sent, or from being taken out of the inbox.
+fn put(error: &ControlError) -> String {
+    match error {
+        ControlError::NoInboxDir { cause, .. } => {
+            format!("{error}, so it was not accepted: give another directory with -o, or {}", remedy(cause))
+        }
+        ControlError::NoOffer { .. } => format!("{error}: `qshare inbox` lists what waits"),
+        ControlError::LongText { .. } => format!("{error}: put it into a file"),
+        ControlError::TooManyItems { .. } => format!("{error}: put them into a directory"),
+        ControlError::TooManyReceivers { .. } => format!("{error}: send it several times"),
+        ControlError::Unhashed { .. } => format!("{error}: wait until nothing writes there, and check its permissions"),
+        ControlError::Itself => format!("{error}: give another one with --to"),
+        ControlError::Nameless { .. } => {
+            format!("{error}: give its node id before the address (ID@HOST:PORT), or try again when it runs")
+        }
+        ControlError::OtherSource { is_gone: true, .. } => {
+            format!("{error}, so it is sent no longer: put it back and send it again")
+        }
+        ControlError::OtherSource { .. } => format!("{error}, so it is sent no longer: send it again as it is now"),
+        ControlError::Undecided { .. } => {
+            format!(
+                "{error}: it is offered no longer; --wait goes on for longer, --detach leaves it to the running node"
+            )
+        }
+        ControlError::NoPut { .. } => format!("{error}: `qshare put` lists what is"),
+        error => error.to_string(),
     }
 }
 
