@@ -190,13 +190,13 @@ impl Context {
         result
     }
 
-    /// Where is looked, for sentences: `tracker h:1, peer h:2`.
-    pub(crate) fn places(&self) -> String {
+    /// Where was looked, for the end of a sentence: `; looked at tracker h:1, peer h:2`, or nothing where a running node is asked alone.
+    pub(crate) fn looked(&self) -> String {
         let trackers = self.settings.trackers.iter().map(|t| format!("tracker {}", t.host_port()));
         let peers = self.settings.peers.iter().map(|p| format!("peer {}", p.host_port()));
         let lan = self.settings.near.lan.as_ref().map(|_| "the local network".to_owned());
         let places: Vec<String> = trackers.chain(peers).chain(lan).collect();
-        places.join(", ")
+        if places.is_empty() { String::new() } else { format!("; looked at {}", places.join(", ")) }
     }
 }
 
