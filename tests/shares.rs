@@ -318,13 +318,14 @@ fn an_offer_has_a_rate_and_trackers_of_its_own() {
     assert_eq!(stage.offer("big.bin")["limit"], 1 << 20);
     // A command that runs the node itself offers it as that is wanted now, and keeps what it was to be.
     stage.run(&["stop"]).event("stopped");
-    stage.node = sharing(&stage.lab, &stage.home, &[&path]);
+    stage.node = sharing(&stage.lab, &stage.home, &[&path, "--limit", "2M"]);
     assert!(
         stage.node.process.events.iter().all(|event| event["event"] != "warning"),
         "{:?}",
         stage.node.process.events
     );
-    assert_eq!((&stage.offer("big.bin")["kept"], &stage.offer("big.bin")["limit"]), (&true.into(), &Value::Null));
+    assert_eq!((&stage.offer("big.bin")["kept"], &stage.offer("big.bin")["limit"]), (&true.into(), &(2 << 20).into()));
+    assert_eq!(stage.run(&["limit"]).event("limit")["up"], Value::Null, "what comes later has its own");
     stage.run(&["unshare", "big.bin"]).event("unshared");
     until("it is unshared there, too", || found(&stage.lab, &further, "big", 3));
 }
