@@ -58,8 +58,8 @@ fn list(context: &Context, rows: &[InboxRow], none: &str) -> Result<Exit, Failur
         return Ok(Exit::DONE);
     }
     context.output.table(&table(context, rows))?;
-    for row in rows.iter().filter(|row| row.trouble.is_some()) {
-        context.output.warn(&stuck(context, row));
+    for row in rows.iter().filter(|row| why(context, row).is_some()) {
+        context.output.warn(&sentence(context, row));
     }
     for row in rows.iter().filter(|row| !row.entry.put.text.is_empty()) {
         let (number, text) = (row.number, message(&row.entry.put.text));
@@ -73,12 +73,16 @@ fn line<'a>(context: &'a Context, row: &'a InboxRow) -> Line<'a> {
 }
 
 fn why(context: &Context, row: &InboxRow) -> Option<String> {
-    row.trouble.as_ref().map(|(_, error)| say::error(error, context.output.names()))
+    let error = row.loss().or_else(|| row.trouble.as_ref().map(|(_, error)| error.clone()));
+    error.map(|error| say::error(&error, context.output.names()))
 }
 
 /// That a transfer does not go on.
 fn stuck(context: &Context, row: &InboxRow) -> String {
     let (number, why) = (row.number, why(context, row).unwrap_or_default());
+    if row.loss().is_some() {
+        return format!("number {number} does not go on: {why}; `qshare inbox decline {number}` ends it");
+    }
     let job = row.trouble.as_ref().map(|(job, _)| format!("`qshare jobs retry {job}` tries it again, "));
     format!(
         "number {number} does not go on: {why}; {}`qshare inbox accept {number} -o DIR` begins anew elsewhere",
@@ -197,9 +201,13 @@ fn sentence(context: &Context, row: &InboxRow) -> String {
             )
         }
         Standing::Accepted => format!("fetching {what} ({size}) from {who} into {}{says}", dir(entry)),
+        Standing::Done if entry.there => format!("already here: {what} from {who}{says}"),
         Standing::Done => format!("there: {what} from {who}{says}"),
         Standing::Declined => format!("declined: {what} from {who}"),
-        Standing::Withdrawn => format!("{who} does not offer {what} any more"),
+        Standing::Withdrawn => {
+            let why = why(context, row).map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{who} does not offer {what} any more{why}")
+        }
     }
 }
 

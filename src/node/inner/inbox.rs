@@ -130,9 +130,10 @@ impl Keeper {
             tokio::select! {
                 arrival = arrivals.recv() => match arrival {
                     Some(Arrival::Offered(offered)) => self.offered(*offered).await,
-                    Some(Arrival::Withdrawn(from, put)) => {
-                        let number = self.inbox.withdraw(from, put);
-                        number.into_iter().for_each(|number| self.tell(number));
+                    Some(Arrival::Withdrawn(from, put, loss)) => {
+                        if let Some((number, ends)) = self.inbox.withdraw(from, put, loss) {
+                            self.withdrawn(number, ends).await;
+                        }
                     }
                     None => return,
                 },
@@ -175,12 +176,13 @@ impl Keeper {
     }
 
     async fn offered(&mut self, offered: Offered) {
-        let Offered { from, addr, friend, mut put, reply } = offered;
+        let Offered { who, addr, mut put, reply } = offered;
+        let from = who.peer;
         // Whoever offers it is the first to give it.
         put.receivers.retain(|other| other.node != from);
         put.receivers.truncate(PUT_RECEIVERS - 1);
         put.receivers.insert(0, Provider { node: from, addrs: vec![addr] });
-        let came = match self.inbox.offer(from, friend, put, time_of_day()) {
+        let came = match self.inbox.offer(who, put, time_of_day()) {
             Ok(came) => came,
             // Whoever offers it may have gone, here and below.
             Err(code) => return drop(reply.send(Err(code))),
@@ -243,7 +245,7 @@ impl Keeper {
                 let _ = reply.send(accepted);
             }
             Order::Decline(number, reply) => {
-                let declined = self.decline_all(number);
+                let declined = self.decline_all(number).await;
                 self.keep().await;
                 let _ = reply.send(declined);
             }
@@ -263,15 +265,26 @@ impl Keeper {
         rows
     }
 
-    /// What was accepted waits for a person again, and its transfers are ended.
-    async fn open_again(&mut self, number: u32, jobs: Vec<JobId>) {
-        for id in jobs {
+    /// It is offered no longer; perhaps nothing of it can come any more.
+    async fn withdrawn(&mut self, number: u32, ends: bool) {
+        if ends {
+            self.end_transfers(number).await;
+        }
+        self.tell(number);
+    }
+
+    async fn end_transfers(&mut self, number: u32) {
+        let Some(entry) = self.inbox.entry_mut(number) else { return };
+        (entry.outputs, entry.have) = (Vec::new(), 0);
+        for id in std::mem::take(&mut entry.jobs) {
             // It may be over.
             let _ = self.jobs.order(Some(id), JobOrder::Cancel).await;
         }
-        if let Some(entry) = self.inbox.entry_mut(number) {
-            (entry.jobs, entry.outputs, entry.have) = (Vec::new(), Vec::new(), 0);
-        }
+    }
+
+    /// What was accepted waits for a person again, and its transfers are ended.
+    async fn open_again(&mut self, number: u32) {
+        self.end_transfers(number).await;
         self.set(number, Standing::Waiting);
         self.keep().await;
     }
@@ -297,7 +310,7 @@ impl Keeper {
         if let Some(number) = number.filter(|_| self.inbox.accepted().next().is_some()) {
             let stuck = self.rows().await.into_iter().find(|row| row.number == number && row.trouble.is_some());
             if let Some(row) = stuck {
-                self.open_again(number, row.entry.jobs).await;
+                self.open_again(row.number).await;
             }
         }
         let mut rows = Vec::new();
@@ -308,7 +321,12 @@ impl Keeper {
         Ok(rows)
     }
 
-    fn decline_all(&mut self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+    async fn decline_all(&mut self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+        // What is on its way, and named, is given up.
+        let is_under_way = |number: &u32| self.inbox.accepted().any(|(under_way, _)| under_way == *number);
+        if let Some(number) = number.filter(is_under_way) {
+            self.open_again(number).await;
+        }
         let mut rows = Vec::new();
         for number in self.waiting(number)? {
             self.set(number, Standing::Declined);
@@ -324,9 +342,9 @@ impl Keeper {
         let taken: HashSet<PathBuf> = accepted.flat_map(|(_, entry)| entry.outputs.clone()).collect();
         let (dir, items) = (dir.to_owned(), entry.put.items.clone());
         let chosen = spawn_blocking(move || outputs(&dir, &items, taken)).await?;
-        let outputs = chosen.map_err(|(path, cause)| ControlError::NoInboxDir { path: path.into(), cause })?;
+        let (outputs, there) = chosen.map_err(|(path, cause)| ControlError::NoInboxDir { path: path.into(), cause })?;
         if let Some(entry) = self.inbox.entry_mut(number) {
-            entry.outputs = outputs;
+            (entry.outputs, entry.there) = (outputs, there);
         }
         // A message is there when it was read.
         let is_text = self.inbox.entry(number).is_some_and(|entry| entry.put.items.is_empty());
@@ -367,7 +385,7 @@ impl Keeper {
             let rows: Vec<&JobRow> = rows.iter().filter(|row| jobs.contains(&row.id)).collect();
             match rows.iter().any(|row| row.state == JobState::Cancelled) {
                 // Somebody has ended a transfer, not declined what is offered.
-                true => self.open_again(number, jobs).await,
+                true => self.open_again(number).await,
                 false => self.stands(number, &rows),
             }
         }
