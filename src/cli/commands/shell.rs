@@ -194,7 +194,7 @@ impl<'a> Shell<'a> {
         let is_left = match run.command {
             Command::Get(_) => matches!(context.who_runs().await, Ok(Runs::Through(_))),
             // It goes out under the key of the home, wherever is looked.
-            Command::Put(_) => true,
+            Command::Put(_) | Command::Inbox(_) => true,
             _ => false,
         };
         let may_leave = is_typed && is_here && !self.alone && is_left;

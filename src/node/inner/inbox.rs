@@ -39,6 +39,7 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 enum Order {
     Accept(Option<u32>, Option<(PathBuf, Landing)>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
+    Clear(Option<u32>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
     Decline(Option<u32>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
     Rows(oneshot::Sender<Vec<InboxRow>>),
 }
@@ -77,10 +78,18 @@ impl InboxHandle {
         self.ask(|reply| Order::Accept(number, into, reply)).await?
     }
 
-    /// Declines one that waits, or all; which.
+    /// Drops one that is over, or all that are; which.
     ///
     /// # Errors
-    /// When it does not wait.
+    /// When it is not over.
+    pub(crate) async fn clear(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+        self.ask(|reply| Order::Clear(number, reply)).await?
+    }
+
+    /// Declines one that waits or is fetched, or all that wait; which. What had come of it is removed.
+    ///
+    /// # Errors
+    /// When it neither waits nor is fetched.
     pub(crate) async fn decline(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
         self.ask(|reply| Order::Decline(number, reply)).await?
     }
@@ -242,6 +251,13 @@ impl Keeper {
                 let accepted = self.accept_all(number, into).await;
                 let _ = reply.send(accepted);
             }
+            Order::Clear(number, reply) => {
+                let cleared = self.inbox.clear(number).map_err(|state| no_offer(number, state));
+                cleared.iter().flatten().for_each(|(_, entry)| self.discard(entry));
+                self.keep().await;
+                let rows = cleared.map(|all| all.iter().map(|(number, entry)| row((*number, entry))).collect());
+                let _ = reply.send(rows);
+            }
             Order::Decline(number, reply) => {
                 let declined = self.decline_all(number);
                 self.keep().await;
@@ -263,22 +279,21 @@ impl Keeper {
         rows
     }
 
-    /// What was accepted waits for a person again, and its transfers are ended.
+    /// What was accepted waits for a person again, and its transfers are ended; where it went is known, for what has come is kept.
     async fn open_again(&mut self, number: u32, jobs: Vec<JobId>) {
         for id in jobs {
             // It may be over.
             let _ = self.jobs.order(Some(id), JobOrder::Cancel).await;
         }
         if let Some(entry) = self.inbox.entry_mut(number) {
-            (entry.jobs, entry.outputs, entry.have) = (Vec::new(), Vec::new(), 0);
+            (entry.jobs, entry.have) = (Vec::new(), 0);
         }
         self.set(number, Standing::Waiting);
         self.keep().await;
     }
 
     fn waiting(&self, number: Option<u32>) -> Result<Vec<u32>, Error> {
-        let error = |state| ControlError::NoOffer { number: number.unwrap_or_default(), state };
-        Ok(self.inbox.waiting(number).map_err(error)?)
+        self.inbox.waiting(number).map_err(|state| no_offer(number, state))
     }
 
     async fn accept_all(
@@ -309,12 +324,30 @@ impl Keeper {
     }
 
     fn decline_all(&mut self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+        let numbers = match self.waiting(number) {
+            Err(Error::Control(ControlError::NoOffer { number, state: Some(Standing::Accepted) })) => vec![number],
+            waiting => waiting?,
+        };
         let mut rows = Vec::new();
-        for number in self.waiting(number)? {
+        for number in numbers {
             self.set(number, Standing::Declined);
-            rows.extend(self.inbox.entry(number).map(|entry| row((number, entry))));
+            let Some(entry) = self.inbox.entry_mut(number) else { continue };
+            let declined = entry.clone();
+            (entry.outputs, entry.jobs, entry.have) = Default::default();
+            self.discard(&declined);
+            rows.push(row((number, &declined)));
         }
         Ok(rows)
+    }
+
+    /// Ends the transfers of one that is not wanted any more, and removes what they have left unfinished.
+    fn discard(&self, entry: &Entry) {
+        let ids = entry.put.items.iter().map(|item| item.id);
+        let unfinished: Vec<_> = ids.zip(entry.outputs.clone()).collect();
+        let (Some(node), false) = (self.node.upgrade(), entry.state == Standing::Done || unfinished.is_empty()) else {
+            return;
+        };
+        node.run(place::discard(self.jobs.clone(), entry.jobs.clone(), unfinished));
     }
 
     /// Fetches one into a directory, under names that nothing there has.
@@ -325,6 +358,9 @@ impl Keeper {
         let (dir, items) = (dir.to_owned(), entry.put.items.clone());
         let chosen = spawn_blocking(move || outputs(&dir, &items, taken)).await?;
         let outputs = chosen.map_err(|(path, cause)| ControlError::NoInboxDir { path: path.into(), cause })?;
+        let before = self.inbox.entry(number).filter(|entry| entry.outputs != outputs).cloned();
+        // It goes elsewhere than what an earlier transfer has left of it.
+        before.iter().for_each(|before| self.discard(before));
         if let Some(entry) = self.inbox.entry_mut(number) {
             entry.outputs = outputs;
         }
@@ -447,6 +483,10 @@ impl Keeper {
             Ok(Ok(())) => (self.changed, self.untold) = (false, true),
         }
     }
+}
+
+fn no_offer(number: Option<u32>, state: Option<Standing>) -> Error {
+    ControlError::NoOffer { number: number.unwrap_or_default(), state }.into()
 }
 
 fn row((number, entry): (u32, &Entry)) -> InboxRow {
