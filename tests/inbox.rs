@@ -129,9 +129,16 @@ fn a_node_that_is_named_twice_is_one_receiver() {
     let bob = Person::new(&lab, "always", &[]);
     let anna = lab.home();
     let node: NodeId = bob.node.id.parse().expect("an id");
+    fs::create_dir_all(&anna).expect("made");
     fs::write(anna.join("friends"), format!("bob {node} {}\n", bob.node.addr)).expect("written");
     let short = &bob.node.id[..8];
-    let put = putting(&lab, &anna, &[&lab.file("a.txt", b"a")], &[&bob], &["--to", "bob", "--to", &bob.node.id, "--to", short]);
+    let put = putting(
+        &lab,
+        &anna,
+        &[&lab.file("a.txt", b"a")],
+        &[&bob],
+        &["--to", "bob", "--to", &bob.node.id, "--to", short],
+    );
     let ended = put.end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     let done = ended.events.iter().filter(|event| event["event"] == "put" && event["state"] == "done").count();
@@ -155,7 +162,9 @@ fn who_sends_is_told_why_it_waits_and_that_a_transfer_stands() {
     bob.run(&lab, &["inbox", "accept", "all", "--detach"]).event("inbox");
     put.event_that("put", |put| put["bytes"].as_u64() > Some(0));
     bob.run(&lab, &["jobs", "pause", "all"]);
-    put.event_that("put", |put| put["message"].as_str().is_some_and(|why| why.contains("nothing of it has come there")));
+    put.event_that("put", |put| {
+        put["message"].as_str().is_some_and(|why| why.contains("nothing of it has come there"))
+    });
     put.signal(Signal::INT);
     put.end();
 }
@@ -166,8 +175,11 @@ fn a_desktop_is_told_that_something_waits_and_nothing_that_comes_from_elsewhere(
     use std::os::unix::fs::PermissionsExt as _;
     let lab = Lab::new();
     let (program, told) = (lab.file("bin/notify-send", b""), lab.path("told"));
-    fs::write(&program, format!("#!/bin/sh\nfor word; do echo \"$word\" >> '{0}.new'; done\nmv '{0}.new' '{0}'\n", told.display()))
-        .expect("written");
+    fs::write(
+        &program,
+        format!("#!/bin/sh\nfor word; do echo \"$word\" >> '{0}.new'; done\nmv '{0}.new' '{0}'\n", told.display()),
+    )
+    .expect("written");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("may run");
     let (home, anna) = (lab.home(), lab.home());
     let mut command = lab.qshare_at(&home);
@@ -176,7 +188,7 @@ fn a_desktop_is_told_that_something_waits_and_nothing_that_comes_from_elsewhere(
     let bob = lab.start(command.args(["node", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()));
     let file = lab.file("--icon=evil \u{1b}[31m.txt", b"x");
     let to = format!("{}@{}", bob.id, bob.addr);
-    let mut put = Process::start(lab.qshare_at(&anna).arg("put").arg(&file).args(["--to", &to, "--text", "--hint"]));
+    let mut put = Process::start(lab.qshare_at(&anna).arg("put").arg(&file).args(["--to", &to, "--text=--hint"]));
     put.event_that("put", |put| put["state"] == "waiting");
     until("it is told", || told.exists());
     let words = fs::read_to_string(&told).expect("text");

@@ -1,18 +1,21 @@
 //! What other nodes offer to this one's person: carries out what `logic/limits/inbox` decides. Invariant: nothing is written before it was
 //! accepted, and what was accepted is kept before its transfer begins.
 
+mod asked;
 mod place;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
+pub(crate) use self::asked::InboxHandle;
+use self::asked::Order;
 use self::place::outputs;
 use crate::actors::serve::inbox::{Arrival, Offered};
 use crate::io::clock::time_of_day;
@@ -30,84 +33,15 @@ use crate::node::types::{Event, GetRequest, Given, InboxRow, InboxRules, JobRow,
 use crate::wire::limits::PUT_RECEIVERS;
 use crate::wire::{PutEvent, PutItem, Role};
 
-/// Orders that wait.
-const ORDERS: usize = 64;
 /// How often is looked how the transfers stand, and what has changed is kept.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What a person wants of it.
-#[derive(Debug)]
-enum Order {
-    Accept(Option<u32>, Option<(PathBuf, Landing)>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
-    Clear(Option<u32>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
-    Decline(Option<u32>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
-    Rows(oneshot::Sender<Vec<InboxRow>>),
-}
-
-/// The way to whoever keeps it, once that has begun.
-pub(crate) struct InboxHandle {
-    to: mpsc::Sender<Order>,
-    begins: Mutex<Option<(mpsc::Receiver<Arrival>, mpsc::Receiver<Order>)>>,
-    rules: InboxRules,
-}
-
-impl InboxHandle {
-    /// Of a node to which these come.
-    pub(crate) fn new(arrivals: mpsc::Receiver<Arrival>, rules: InboxRules) -> Self {
-        let (to, orders) = mpsc::channel(ORDERS);
-        Self { to, begins: Mutex::new(Some((arrivals, orders))), rules }
-    }
-
-    /// Everything, by its numbers.
-    ///
-    /// # Errors
-    /// When nothing is taken here.
-    pub(crate) async fn rows(&self) -> Result<Vec<InboxRow>, Error> {
-        self.ask(Order::Rows).await
-    }
-
-    /// Fetches one that waits, or all, into this directory; which.
-    ///
-    /// # Errors
-    /// When it does not wait, or cannot be put there.
-    pub(crate) async fn accept(
-        &self,
-        number: Option<u32>,
-        into: Option<(PathBuf, Landing)>,
-    ) -> Result<Vec<InboxRow>, Error> {
-        self.ask(|reply| Order::Accept(number, into, reply)).await?
-    }
-
-    /// Drops one that is over, or all that are; which.
-    ///
-    /// # Errors
-    /// When it is not over.
-    pub(crate) async fn clear(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
-        self.ask(|reply| Order::Clear(number, reply)).await?
-    }
-
-    /// Declines one that waits or is fetched, or all that wait; which. What had come of it is removed.
-    ///
-    /// # Errors
-    /// When it neither waits nor is fetched.
-    pub(crate) async fn decline(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
-        self.ask(|reply| Order::Decline(number, reply)).await?
-    }
-
-    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.to.send(order(reply)).await.map_err(|_| Error::Control(ControlError::Brief))?;
-        answer.await.map_err(|_| Error::Control(ControlError::Lost))
-    }
-}
-
 /// Begins to take what comes, where the node keeps transfers; what came in earlier runs is there.
 pub(crate) async fn start(inner: &Arc<Inner>) {
-    let begins = inner.inbox.begins.lock().ok().and_then(|mut begins| begins.take());
     // Elsewhere both ends are dropped: nothing is taken.
-    let (Some((arrivals, orders)), Some(jobs)) = (begins, inner.jobs.get().cloned()) else { return };
+    let (Some((arrivals, orders)), Some(jobs)) = (inner.inbox.begin(), inner.jobs.get().cloned()) else { return };
     let file = KeptFile::inbox(&inner.home.role_dir(Role::Node));
-    let rules = inner.inbox.rules.clone();
+    let rules = inner.inbox.rules().clone();
     let dir = rules.dir.clone().unwrap_or_else(|| inner.home.root().join("inbox"));
     let (node, inbox, told) = (Arc::downgrade(inner), Inbox::default(), BTreeMap::new());
     let mut keeper = Keeper { node, jobs, file, inbox, told, rules, dir, changed: false, untold: true };

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::list;
-use super::told::sentence;
 use crate::cli::context::Context;
 use crate::cli::failure::Result;
 use crate::cli::render::json::{Line, PutLine};
@@ -46,7 +45,7 @@ fn tell(context: &Context, row: &PutRow, receiver: &Receiver) -> Result<()> {
     let why = list::why(context, receiver);
     context.output.emit(&Line::Put(PutLine::of(receiver, &row.progress, context.output.names(), why.clone())))?;
     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-    let how = sentence(&list::name(context, receiver), receiver.state);
+    let how = list::sentence(&list::name(context, receiver), receiver.state);
     context.output.remark(&format!("qshare: put {}: {}: {how}{why}", row.number, name(row)));
     Ok(())
 }

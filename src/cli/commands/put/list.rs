@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::told::sentence;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -23,6 +22,20 @@ pub(super) fn name(context: &Context, receiver: &Receiver) -> String {
     match receiver.node {
         Some(node) => context.output.names().brief(node),
         None => Shown(&receiver.peer.to_string()).to_string(),
+    }
+}
+
+/// How it stands at somebody of this name.
+pub(super) fn sentence(who: &str, state: Receiving) -> String {
+    match state {
+        Receiving::Away => format!("{who} is away or takes nothing now, and is asked again"),
+        Receiving::Declined => format!("{who} has declined"),
+        Receiving::Done => format!("{who} has all of it"),
+        Receiving::Fetching => format!("{who} has accepted"),
+        Receiving::Looking => format!("{who} is looked for"),
+        Receiving::Refused => format!("{who} does not take it"),
+        Receiving::Waiting => format!("waits for {who} to accept"),
+        Receiving::Changed | Receiving::Gone => format!("it is sent to {who} no longer"),
     }
 }
 

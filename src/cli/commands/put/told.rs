@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, interval};
 
-use super::list::{name, why};
+use super::list::{name, sentence, why};
 use crate::cli::commands::share;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -176,18 +176,4 @@ fn waited_for(context: &Context, now: &PutProgress) -> Option<String> {
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))
-}
-
-/// How it stands at somebody of this name.
-pub(super) fn sentence(who: &str, state: Receiving) -> String {
-    match state {
-        Receiving::Away => format!("{who} is away or takes nothing now, and is asked again"),
-        Receiving::Declined => format!("{who} has declined"),
-        Receiving::Done => format!("{who} has all of it"),
-        Receiving::Fetching => format!("{who} has accepted"),
-        Receiving::Looking => format!("{who} is looked for"),
-        Receiving::Refused => format!("{who} does not take it"),
-        Receiving::Waiting => format!("waits for {who} to accept"),
-        Receiving::Changed | Receiving::Gone => format!("it is sent to {who} no longer"),
-    }
 }
