@@ -409,10 +409,18 @@ impl Node {
         self.inner.inbox.accept(number, into).await
     }
 
-    /// Declines one of them that waits, or all; which.
+    /// Drops one of them that is over, or all that are; which.
     ///
     /// # Errors
-    /// When it does not wait.
+    /// When it is not over.
+    pub async fn clear_offers(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+        self.inner.inbox.clear(number).await
+    }
+
+    /// Declines one of them that waits or is fetched, or all that wait; which. What had come of it unfinished is removed.
+    ///
+    /// # Errors
+    /// When it neither waits nor is fetched.
     pub async fn decline_offer(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
         self.inner.inbox.decline(number).await
     }

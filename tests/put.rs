@@ -3,74 +3,16 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::own::{self, Ending, Own, Talk, map, number, tagged, text};
-use common::{Ended, Lab, Node, Process, noise, until};
+use common::person::{Person, node, putting};
+use common::{Lab, Process, noise, until};
 use qshare::model::collection::Entry;
 use qshare::model::{Collection, ContentId, SafePath};
 use rustix::process::Signal;
-use serde_json::Value;
 
 const MIB: usize = 1 << 20;
-
-/// Somebody with a home, whose node runs.
-struct Person {
-    home: PathBuf,
-    node: Node,
-    /// Where what is sent goes.
-    into: PathBuf,
-}
-
-impl Person {
-    fn new(lab: &Lab, accept: &str, more: &[&str]) -> Self {
-        let home = lab.home();
-        let into = home.join("in");
-        fs::create_dir_all(&home).expect("made");
-        let config = format!("[inbox]\naccept = '{accept}'\ndir = '{}'\n", into.display());
-        fs::write(home.join("config.toml"), config).expect("written");
-        let node = node(lab, &home, more);
-        Self { home, node, into }
-    }
-
-    fn run(&self, lab: &Lab, arguments: &[&str]) -> Ended {
-        Process::start(lab.qshare_at(&self.home).args(arguments)).end()
-    }
-
-    fn at(&self) -> String {
-        format!("{}@{}", self.node.id, self.node.addr)
-    }
-
-    /// The only offer in the inbox, as it stands.
-    fn offer(&self, lab: &Lab) -> Value {
-        self.run(lab, &["inbox"]).events.into_iter().find(|event| event["event"] == "inbox").unwrap_or_default()
-    }
-
-    fn waits(&self, lab: &Lab, state: &str) -> Value {
-        until(state, || self.offer(lab)["state"] == state);
-        self.offer(lab)
-    }
-
-    fn restart(&mut self, lab: &Lab, more: &[&str]) {
-        self.node.process.kill();
-        self.node = node(lab, &self.home, more);
-    }
-}
-
-fn node(lab: &Lab, home: &Path, more: &[&str]) -> Node {
-    lab.start(lab.qshare_at(home).args(["node", "--listen", "127.0.0.1:0"]).args(more))
-}
-
-/// Begins to send.
-fn putting(lab: &Lab, home: &Path, what: &[&Path], to: &[&Person], more: &[&str]) -> Process {
-    let mut command = lab.qshare_at(home);
-    command.arg("put").args(what);
-    for person in to {
-        command.args(["--to", &person.at()]);
-    }
-    Process::start(command.args(more))
-}
 
 #[test]
 fn a_stranger_waits_and_what_is_accepted_arrives() {
@@ -391,7 +333,7 @@ fn a_transfer_that_was_cancelled_waits_again() {
     let file = lab.file("big.bin", &noise(7, 24 * MIB));
     let mut put = putting(&lab, &anna.home, &[&file], &[&bob], &[]);
     put.event_that("put", |put| put["state"] == "waiting");
-    bob.run(&lab, &["inbox", "accept", "1"]).event("inbox");
+    bob.run(&lab, &["inbox", "accept", "1", "--detach"]).event("inbox");
     put.event_that("put", |put| put["state"] == "fetching");
     until("it has begun", || {
         bob.run(&lab, &["jobs", "cancel", "all"]).code == Some(0) && bob.offer(&lab)["state"] == "waiting"

@@ -77,6 +77,8 @@ pub(crate) struct Console {
     asks_nobody: bool,
     /// Whether only what is wrong is told.
     only_warns: bool,
+    /// Which line of a script it runs for.
+    line: Option<u64>,
 }
 
 impl Console {
@@ -103,6 +105,7 @@ impl Console {
             above: Arc::default(),
             asks_nobody: false,
             only_warns: false,
+            line: None,
         }
     }
 
@@ -130,6 +133,11 @@ impl Console {
     /// The same, of what is watched elsewhere: only what is wrong is told, to people.
     pub(crate) fn only_warning(self) -> Self {
         Self { json: false, only_warns: true, ..self }
+    }
+
+    /// The same, of what this line of a script says: errors name it.
+    pub(crate) fn at_line(self, line: Option<u64>) -> Self {
+        Self { line, ..self }
     }
 
     /// From now on all that this and its clones tell goes there; the first time counts.
@@ -279,7 +287,8 @@ impl Console {
         if failure.is_silent() {
             return;
         }
-        let message = say::failure(failure, &self.names);
+        let at = self.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        let message = at + &say::failure(failure, &self.names);
         let sentence = format!("qshare: {message}");
         let line = Line::Error { code: failure.code(), exit: failure.exit().code(), message };
         let near = say::near(failure);

@@ -286,6 +286,7 @@ fn is_short(what: &str) -> bool {
 /// Where something was found: `found at a tracker`.
 pub(crate) const fn found(plane: Plane) -> &'static str {
     match plane {
+        Plane::Here => "offered here",
         Plane::Lan => "found on the local network",
         Plane::Neighbours => "found over neighbours",
         Plane::Peer => "found at the peer itself",

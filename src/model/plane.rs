@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Plane {
+    /// From what this node offers itself.
+    Here,
     /// From a node on the local network, which has it itself.
     Lan,
     /// Over the neighbours.

@@ -11,6 +11,7 @@ pub mod hosts;
 #[cfg(target_os = "linux")]
 pub mod multicast;
 pub mod own;
+pub mod person;
 pub mod raw;
 pub mod readers;
 pub mod scripted;

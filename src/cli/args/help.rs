@@ -14,7 +14,7 @@ const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing foun
 type Example = (&'static str, &'static str, &'static str);
 
 /// Those of each command.
-const EXAMPLES: [Example; 62] = [
+const EXAMPLES: [Example; 63] = [
     ("qshare", "qshare share ~/papers", "offer a directory and all that is in it"),
     ("qshare", "qshare search turing", "who has what"),
     ("qshare", "qshare get turing 1936", "fetch it, from everyone who has it at once"),
@@ -36,7 +36,8 @@ const EXAMPLES: [Example; 62] = [
     ("hash", "tar c . | qshare hash", "of standard input"),
     ("inbox", "qshare inbox", "what others have sent"),
     ("inbox", "qshare inbox accept 3 -o papers/", "fetch it into a directory; `all` for a number"),
-    ("inbox", "qshare inbox decline 3", "whoever sent it is told"),
+    ("inbox", "qshare inbox decline 3", "whoever sent it is told; of what is being fetched nothing unfinished stays"),
+    ("inbox", "qshare inbox read 4", "a message whole; `clear` takes what is over off the list"),
     ("jobs", "qshare get papers --detach", "have the running node fetch it"),
     ("jobs", "qshare jobs --watch", "how far it is, until it is there"),
     ("jobs", "qshare jobs pause 3", "likewise resume, cancel, retry, clear, and limit with a rate; `all` for a number"),

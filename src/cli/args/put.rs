@@ -64,14 +64,31 @@ pub(crate) enum InboxCommand {
         /// Into this directory, made if it is not there [default: inbox.dir of the configuration, else the downloads]
         #[arg(short, long, value_name = "DIR")]
         output: Option<PathBuf>,
+        /// Leave it to the running node, and do not wait until it is there
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Take what is over off the list: what is there, declined or withdrawn, and what was read
+    Clear {
+        /// The number that `qshare inbox` shows, or `all`
+        #[arg(value_name = "NUMBER|all", value_parser = which, default_value = "all")]
+        which: OneOrAll,
     },
     /// Decline something that waits, which whoever offers it is told
+    ///
+    /// By its number also something that is being fetched: what of it is unfinished is removed.
     Decline {
         /// The number that `qshare inbox` shows, or `all`
         #[arg(value_name = "NUMBER|all", value_parser = which)]
         which: OneOrAll,
     },
-    /// Tell what comes and what becomes of it, until stopped
+    /// Show one whole: its message, and all that it names
+    Read {
+        /// The number that `qshare inbox` shows
+        #[arg(value_name = "NUMBER")]
+        number: u32,
+    },
+    /// Tell what waits, what comes and what becomes of it, until stopped
     Watch,
 }
 

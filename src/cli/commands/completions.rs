@@ -13,11 +13,14 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Result;
 use crate::io::home::friends::FriendFile;
+use crate::io::home::kept::KeptFile;
 use crate::io::home::lines::ListFile as _;
 use crate::io::home::met::Met;
 use crate::io::home::seen::Seen;
 use crate::io::home::trust::TrustStore;
-use crate::node::Home;
+use crate::logic::limits::inbox::Inbox;
+use crate::model::Shown;
+use crate::node::{Entry, Home, Standing};
 
 /// Set by the shell when it asks, to its name.
 const VARIABLE: &str = "QSHARE_COMPLETE";
@@ -85,12 +88,29 @@ fn knowing(home: &Path) -> clap::Command {
             get.mut_arg("words", |words| words.add(contents.clone())).mut_arg("from", |from| from.add(peers.clone()))
         })
         .mut_subcommand("put", |put| put.mut_arg("to", |to| to.add(peers)))
+        .mut_subcommand("inbox", |inbox| with_offers(inbox, home))
         .mut_subcommand("locate", |locate| locate.mut_arg("words", |words| words.add(contents)))
         .mut_subcommand("ls", |ls| ls.mut_arg("words", |words| words.add(both)))
         .mut_subcommand("friends", |all| {
             all.mut_subcommand("remove", |one| one.mut_arg("name", |name| name.add(friends)))
         })
         .mut_subcommand("trust", |all| all.mut_subcommand("forget", |one| one.mut_arg("target", |to| to.add(places))))
+}
+
+/// `inbox`, with the numbers that each of its words takes.
+fn with_offers(inbox: clap::Command, home: &Path) -> clap::Command {
+    let of = |is: fn(Standing) -> bool| {
+        let home = home.to_owned();
+        ArgValueCandidates::new(move || offers(&home, is))
+    };
+    let is_over = |state| !matches!(state, Standing::Accepted | Standing::Waiting);
+    let one = |inbox: clap::Command, name: &str, argument: &'static str, numbers: ArgValueCandidates| {
+        inbox.mut_subcommand(name, |one| one.mut_arg(argument, |number| number.add(numbers)))
+    };
+    let inbox = one(inbox, "accept", "which", of(|state| state == Standing::Waiting));
+    let inbox = one(inbox, "decline", "which", of(|state| matches!(state, Standing::Accepted | Standing::Waiting)));
+    let inbox = one(inbox, "clear", "which", of(is_over));
+    one(inbox, "read", "number", of(|_| true))
 }
 
 fn with_places(command: clap::Command, places: &ArgValueCandidates) -> clap::Command {
@@ -130,6 +150,16 @@ fn contents(home: &Path) -> Vec<CompletionCandidate> {
     all
 }
 
+/// What is in the inbox, as far as it was written down.
+fn offers(home: &Path, is: fn(Standing) -> bool) -> Vec<CompletionCandidate> {
+    let kept = KeptFile::inbox(&home.join("node")).read().unwrap_or_default();
+    let inbox: Inbox = rmp_serde::from_slice(&kept).unwrap_or_default();
+    let what =
+        |entry: &Entry| entry.put.items.first().map_or_else(|| entry.put.text.clone(), |item| item.name.to_string());
+    let meant = inbox.entries().filter(|(_, entry)| is(entry.state)).take(NEWEST);
+    meant.map(|(number, entry)| candidate(number.to_string(), Shown(&what(entry)))).collect()
+}
+
 fn peers_and_contents(home: &Path) -> Vec<CompletionCandidate> {
     peers(home).into_iter().chain(contents(home)).collect()
 }
@@ -144,7 +174,10 @@ fn places(home: &Path) -> Vec<CompletionCandidate> {
 mod tests {
     use super::*;
     use crate::io::home::seen::SeenContent;
-    use crate::model::{ContentId, Friend, NodeId, SafePath};
+    use std::time::Duration;
+
+    use crate::model::{ContentId, Friend, NodeId, PutId, SafePath};
+    use crate::wire::Put;
 
     fn completed(home: &Path, line: &[&str]) -> Vec<String> {
         let all = candidates(home, line.iter().map(OsString::from).collect());
@@ -167,6 +200,28 @@ mod tests {
         assert!(of(&["qshare", "ls", "an"]).contains(&"anna".to_owned()));
         assert_eq!(of(&["qshare", "loc"]), ["locate"]);
         assert!(of(&["qshare", "get", "--exp"]).contains(&"--explain".to_owned()));
+    }
+
+    #[test]
+    fn numbers_of_the_inbox_complete() {
+        let home = tempfile::tempdir().expect("a directory");
+        let mut inbox = Inbox::default();
+        for (number, state) in (1..).zip([Standing::Waiting, Standing::Accepted, Standing::Done]) {
+            let (put, text) = (PutId::from_bytes([number; 16]), "a\u{1b}".to_owned());
+            let put = Put { put, items: Vec::new(), text, receivers: Vec::new() };
+            inbox.offer(NodeId::of_public_key(b"a"), false, put, Duration::from_secs(1)).expect("taken");
+            inbox.entry_mut(number.into()).expect("there").state = state;
+        }
+        let dir = home.path().join("node");
+        std::fs::create_dir_all(&dir).expect("made");
+        let bytes = rmp_serde::to_vec_named(&inbox).expect("plain");
+        KeptFile::inbox(&dir).write(&bytes).expect("written");
+        let of = |word: &str| completed(home.path(), &["qshare", "inbox", word, ""]);
+        let numbers = |all: Vec<String>| all.into_iter().filter(|one| !one.starts_with('-')).collect::<Vec<_>>();
+        assert_eq!(numbers(of("accept")), ["1"]);
+        assert_eq!(numbers(of("decline")), ["1", "2"]);
+        assert_eq!(numbers(of("clear")), ["3"]);
+        assert_eq!(numbers(of("read")), ["1", "2", "3"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::render::json::Line;
 use crate::cli::render::stdout;
+use crate::cli::signals::Signals;
 use crate::node::{ControlError, Error, Remote};
 
 /// Events that wait for whoever reads them; of a slower one some are left out.
@@ -34,6 +35,15 @@ pub(crate) async fn run(context: &Context) -> Result<Exit> {
             }
         }
     };
+    until_stopped(context, &mut signals, follow).await
+}
+
+/// Follows the running node like this until a signal comes, nobody reads, or the node ends.
+pub(crate) async fn until_stopped(
+    context: &Context,
+    signals: &mut Signals,
+    follow: impl Future<Output = Result<Exit>>,
+) -> Result<Exit> {
     tokio::select! {
         followed = follow => match followed {
             Err(Failure::Node(Error::Control(ControlError::Lost))) => {

@@ -1,7 +1,7 @@
 //! `qshare jobs`: what the running node of the home fetches by itself, and what its owner wants with that.
 
 pub(crate) mod ends;
-mod watch;
+pub(crate) mod watch;
 
 use std::time::Duration;
 
@@ -26,7 +26,15 @@ pub(crate) async fn run(context: &Context, arguments: JobsArgs) -> Result<Exit, 
         None => return list(context, &all(&remote).await?),
         Some(JobsCommand::Limit { which: Which { id: OneOrAll(id) }, rate }) => remote.limit_jobs(id, rate).await?,
         Some(JobsCommand::Clear { id: OneOrAll(id) }) => return clear(context, &remote, id).await,
-        Some(JobsCommand::Cancel(which)) => ordered(&remote, which, JobOrder::Cancel).await?,
+        Some(JobsCommand::Cancel(which)) => {
+            let cancelled = ordered(&remote, which, JobOrder::Cancel).await?;
+            if !cancelled.is_empty() {
+                context.output.note(
+                    "qshare: what has come is kept where it was to go, and the same command goes on with it; what came by the inbox waits there again",
+                );
+            }
+            cancelled
+        }
         Some(JobsCommand::Pause(which)) => ordered(&remote, which, JobOrder::Pause).await?,
         Some(JobsCommand::Resume(which)) => ordered(&remote, which, JobOrder::Resume).await?,
         Some(JobsCommand::Retry(which)) => ordered(&remote, which, JobOrder::Retry).await?,
@@ -55,7 +63,7 @@ async fn clear(context: &Context, remote: &Remote, id: Option<JobId>) -> Result<
 }
 
 /// All of them, page by page.
-async fn all(remote: &Remote) -> Result<Vec<JobRow>, Error> {
+pub(super) async fn all(remote: &Remote) -> Result<Vec<JobRow>, Error> {
     let mut all: Vec<JobRow> = Vec::new();
     loop {
         let page = remote.jobs(all.last().map(|row| row.id)).await?;

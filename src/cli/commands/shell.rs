@@ -67,6 +67,8 @@ struct Shell<'a> {
     alone: bool,
     watching: Option<watch::Sender<Stop>>,
     exit: Exit,
+    /// The number of the line that runs, where lines come from a script.
+    line: Option<u64>,
 }
 
 impl<'a> Shell<'a> {
@@ -95,6 +97,7 @@ impl<'a> Shell<'a> {
             alone: false,
             watching: None,
             exit: Exit::DONE,
+            line: None,
         }
     }
 
@@ -112,6 +115,9 @@ impl<'a> Shell<'a> {
                     }
                 },
             };
+            if self.above.is_none() {
+                self.line = Some(self.line.unwrap_or_default() + 1);
+            }
             let obeyed = match typed {
                 Typed::Line(line) => self.obey(&line, signals).await,
                 Typed::End => ControlFlow::Break(self.last(signals).await),
@@ -132,7 +138,7 @@ impl<'a> Shell<'a> {
     }
 
     fn refused(&self, failure: &Failure) -> Exit {
-        self.context.output.fail(failure);
+        self.context.output.clone().at_line(self.line).fail(failure);
         self.settle();
         failure.exit()
     }
@@ -194,7 +200,7 @@ impl<'a> Shell<'a> {
         let is_left = match run.command {
             Command::Get(_) => matches!(context.who_runs().await, Ok(Runs::Through(_))),
             // It goes out under the key of the home, wherever is looked.
-            Command::Put(_) => true,
+            Command::Put(_) | Command::Inbox(_) => true,
             _ => false,
         };
         let may_leave = is_typed && is_here && !self.alone && is_left;
@@ -224,6 +230,6 @@ impl<'a> Shell<'a> {
             // It holds for the node: it was started with it.
             settings.config = None;
         }
-        Ok(Context { settings, output: output.asking_nobody(), within: None })
+        Ok(Context { settings, output: output.asking_nobody().at_line(self.line), within: None })
     }
 }

@@ -11,6 +11,8 @@ use crate::model::{ContentId, NodeId, Shown};
 const GAP: &str = "  ";
 /// No flexible column is made narrower than this; rather its last column goes to a line of its own.
 const NARROWEST: usize = 20;
+/// The same of a table whose other columns matter as much.
+const NARROWER: usize = 12;
 /// How much of a content id and of a node id stays: a beginning by which they can be named.
 const SHORT: [(usize, usize); 2] = [(ContentId::TEXT_LEN, 12), (NodeId::TEXT_LEN, 8)];
 
@@ -38,12 +40,13 @@ pub(crate) enum Align {
 pub(crate) struct Table {
     columns: Vec<(&'static str, Align)>,
     rows: Vec<Vec<String>>,
+    narrowest: usize,
 }
 
 impl Table {
     /// An empty table.
     pub(crate) fn new(columns: &[(&'static str, Align)]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+        Self { columns: columns.to_vec(), rows: Vec::new(), narrowest: NARROWEST }
     }
 
     /// A table of rows with one cell for each column.
@@ -61,6 +64,11 @@ impl Table {
         let cells: Vec<String> = cells.into_iter().map(|cell| Shown(cell.as_ref()).to_string()).collect();
         debug_assert_eq!(cells.len(), self.columns.len());
         self.rows.push(cells);
+    }
+
+    /// The same, whose flexible column gives way further before another one goes below.
+    pub(crate) fn narrow(self) -> Self {
+        Self { narrowest: NARROWER, ..self }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -112,7 +120,7 @@ impl Table {
         let natural = self.naturals();
         let over = self.width().saturating_sub(width);
         let flexible = self.columns.iter().position(|(_, align)| matches!(align, Align::Flexible | Align::Path));
-        let narrowest = flexible.map_or(0, |flexible| NARROWEST.min(natural[flexible]));
+        let narrowest = flexible.map_or(0, |flexible| self.narrowest.min(natural[flexible]));
         let mut widths = natural.clone();
         if let Some(flexible) = flexible.filter(|flexible| natural[*flexible] >= over + narrowest) {
             widths[flexible] -= over;

@@ -20,6 +20,11 @@ impl Names {
         self.0.of(node).map(|friend| friend.name.as_str())
     }
 
+    /// The friend of this name.
+    pub(crate) fn node(&self, name: &str) -> Option<NodeId> {
+        self.0.named(name).map(|friend| friend.node)
+    }
+
     /// Whether there is no friend.
     pub(crate) fn are_none(&self) -> bool {
         self.0.is_empty()

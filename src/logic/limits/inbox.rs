@@ -143,6 +143,11 @@ impl Entry {
         self.put.items.iter().map(|item| u64::from(item.files)).sum()
     }
 
+    /// Whether it was cleared: nothing is left of it but what became of it.
+    const fn is_cleared(&self) -> bool {
+        self.put.items.is_empty() && self.put.text.is_empty()
+    }
+
     /// What whoever offers it is told.
     #[must_use]
     pub fn event(&self) -> PutEvent {
@@ -174,8 +179,12 @@ pub enum Came {
 }
 
 impl Inbox {
-    /// The offers.
+    /// The offers, without those that were cleared.
     pub fn entries(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        self.all().filter(|(_, entry)| !entry.is_cleared())
+    }
+
+    fn all(&self) -> impl Iterator<Item = (u32, &Entry)> {
         self.entries.iter().map(|(number, entry)| (*number, entry))
     }
 
@@ -203,7 +212,7 @@ impl Inbox {
     /// The one of this node and id.
     #[must_use]
     pub fn of(&self, from: NodeId, put: PutId) -> Option<u32> {
-        self.entries().find(|(_, entry)| entry.from == from && entry.put.put == put).map(|(number, _)| number)
+        self.all().find(|(_, entry)| entry.from == from && entry.put.put == put).map(|(number, _)| number)
     }
 
     /// Something is offered by this one, at this time from 1970 on. What the node has offered before and was not decided against, or is on
@@ -216,7 +225,7 @@ impl Inbox {
         let (from, network) = (who.peer, Some(who.network));
         let same = |entry: &Entry| entry.put.items == put.items && entry.put.text == put.text;
         if let Some(number) = self.of(from, put.put) {
-            let Some(entry) = self.entries.get_mut(&number).filter(|entry| same(entry)) else {
+            let Some(entry) = self.entries.get_mut(&number).filter(|entry| entry.is_cleared() || same(entry)) else {
                 return Err(Code::BadRequest);
             };
             entry.put.receivers = put.receivers;
@@ -253,7 +262,7 @@ impl Inbox {
         if is_full {
             return Err(Code::Busy);
         }
-        let over: Vec<u32> = self.entries().filter(|(_, e)| !e.state.is_open()).map(|(number, _)| number).collect();
+        let over: Vec<u32> = self.all().filter(|(_, e)| !e.state.is_open()).map(|(number, _)| number).collect();
         for number in over.iter().take(over.len().saturating_sub(OVER)) {
             self.entries.remove(number);
         }
@@ -295,14 +304,36 @@ impl Inbox {
     /// # Errors
     /// How one stands that does not wait; nothing where there is none of this number.
     pub fn waiting(&self, number: Option<u32>) -> Result<Vec<u32>, Option<Standing>> {
-        let is_waiting = |entry: &Entry| entry.state == Standing::Waiting;
+        self.meant(number, |entry| entry.state == Standing::Waiting)
+    }
+
+    /// One that is so, or all that are.
+    fn meant(&self, number: Option<u32>, is: impl Fn(&Entry) -> bool) -> Result<Vec<u32>, Option<Standing>> {
         match number {
-            None => Ok(self.entries().filter(|(_, entry)| is_waiting(entry)).map(|(number, _)| number).collect()),
-            Some(number) => match self.entries.get(&number) {
-                Some(entry) if is_waiting(entry) => Ok(vec![number]),
+            None => Ok(self.entries().filter(|(_, entry)| is(entry)).map(|(number, _)| number).collect()),
+            Some(number) => match self.entries.get(&number).filter(|entry| !entry.is_cleared()) {
+                Some(entry) if is(entry) => Ok(vec![number]),
                 other => Err(other.map(|entry| entry.state)),
             },
         }
+    }
+
+    /// Drops one that is over, or all that are; which. Whoever offers one of them again is answered as before.
+    ///
+    /// # Errors
+    /// How one stands that is not over; nothing where there is none of this number.
+    pub fn clear(&mut self, number: Option<u32>) -> Result<Vec<(u32, Entry)>, Option<Standing>> {
+        let mut cleared = Vec::new();
+        for number in self.meant(number, |entry| !entry.state.is_open())? {
+            let Some(mut entry) = self.entries.remove(&number) else { continue };
+            cleared.push((number, entry.clone()));
+            if entry.state != Standing::Withdrawn {
+                (entry.put.items, entry.put.text, entry.put.receivers) = Default::default();
+                (entry.outputs, entry.jobs) = Default::default();
+                self.entries.insert(number, entry);
+            }
+        }
+        Ok(cleared)
     }
 
     /// Whoever offered it does so no longer: its number, and whether transfers of it are to be ended, as nobody gives it. What is
@@ -485,6 +516,28 @@ mod tests {
         assert_eq!((inbox.waiting(Some(7)), inbox.waiting(None)), (Err(None), Ok(vec![2])));
         assert_eq!(inbox.withdraw(node(1), PutId::from_bytes([1; 16]), None), Some((2, false)));
         assert_eq!(inbox.offer(who(1, false), put(1, "a/b", 1), NOW), Err(Code::BadRequest));
+    }
+
+    #[test]
+    fn what_is_over_is_cleared_and_whoever_offers_it_again_is_answered_as_before() {
+        let mut inbox = Inbox::default();
+        for (number, state) in
+            [Standing::Waiting, Standing::Accepted, Standing::Declined, Standing::Done].iter().enumerate()
+        {
+            let number = u8::try_from(number + 1).expect("few");
+            assert_eq!(inbox.offer(who(1, false), put(number, "a", 1), NOW), Ok(Came::New(number.into())));
+            inbox.entry_mut(number.into()).expect("there").state = *state;
+        }
+        assert_eq!(inbox.clear(Some(2)), Err(Some(Standing::Accepted)));
+        let cleared: Vec<u32> = inbox.clear(None).expect("some").into_iter().map(|(number, _)| number).collect();
+        assert_eq!((cleared, inbox.entries().map(|(number, _)| number).collect()), (vec![3, 4], vec![1, 2]));
+        assert_eq!((inbox.clear(Some(3)), inbox.clear(None)), (Err(None), Ok(Vec::new())));
+        assert_eq!(inbox.offer(who(1, false), put(4, "a", 1), NOW), Ok(Came::Known(4)));
+        assert_eq!(inbox.entry(4).map(Entry::event), Some(PutEvent::Done));
+        // What was withdrawn may come again.
+        inbox.withdraw(node(1), PutId::from_bytes([1; 16]), None);
+        assert_eq!(inbox.clear(Some(1)).map(|cleared| cleared.len()), Ok(1));
+        assert_eq!(inbox.offer(who(1, false), put(1, "a", 1), NOW), Ok(Came::New(5)));
     }
 
     #[test]

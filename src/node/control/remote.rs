@@ -190,7 +190,15 @@ impl Remote {
         self.ask::<Result<_, Error>>(&Places::default(), Ask::Accept(number, into), drop).await?
     }
 
-    /// Has it decline one of them that waits, or all; which.
+    /// Has it drop one of them that is over, or all that are; which.
+    ///
+    /// # Errors
+    /// When it is not over, or the node has ended.
+    pub async fn clear_offers(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::ClearInbox(number), drop).await?
+    }
+
+    /// Has it decline one of them that waits or is fetched, or all that wait; which.
     ///
     /// # Errors
     /// When it does not wait, or the node has ended.

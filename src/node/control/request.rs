@@ -59,6 +59,7 @@ pub(super) enum Ask {
     Inbox,
     Accept(Option<u32>, Option<(PathBuf, Landing)>),
     Decline(Option<u32>),
+    ClearInbox(Option<u32>),
     Puts,
     CancelPut(Option<u32>),
     EndedPuts,

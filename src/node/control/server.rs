@@ -231,6 +231,7 @@ async fn done(node: &Node, board: &Board, ask: Ask) -> Vec<u8> {
         Ask::Inbox => packed(&node.inbox().await),
         Ask::Accept(number, into) => packed(&node.accept_offer(number, into).await),
         Ask::Decline(number) => packed(&node.decline_offer(number).await),
+        Ask::ClearInbox(number) => packed(&node.clear_offers(number).await),
         Ask::Puts => packed(&node.puts().await),
         Ask::CancelPut(number) => packed(&node.cancel_put(number).await),
         Ask::EndedPuts => packed(&node.ended_puts().await),

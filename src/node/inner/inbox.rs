@@ -1,18 +1,21 @@
 //! What other nodes offer to this one's person: carries out what `logic/limits/inbox` decides. Invariant: nothing is written before it was
 //! accepted, and what was accepted is kept before its transfer begins.
 
+mod asked;
 mod place;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
+pub(crate) use self::asked::InboxHandle;
+use self::asked::Order;
 use self::place::outputs;
 use crate::actors::serve::inbox::{Arrival, Offered};
 use crate::io::clock::time_of_day;
@@ -30,75 +33,15 @@ use crate::node::types::{Event, GetRequest, Given, InboxRow, InboxRules, JobRow,
 use crate::wire::limits::PUT_RECEIVERS;
 use crate::wire::{PutEvent, PutItem, Role};
 
-/// Orders that wait.
-const ORDERS: usize = 64;
 /// How often is looked how the transfers stand, and what has changed is kept.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What a person wants of it.
-#[derive(Debug)]
-enum Order {
-    Accept(Option<u32>, Option<(PathBuf, Landing)>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
-    Decline(Option<u32>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
-    Rows(oneshot::Sender<Vec<InboxRow>>),
-}
-
-/// The way to whoever keeps it, once that has begun.
-pub(crate) struct InboxHandle {
-    to: mpsc::Sender<Order>,
-    begins: Mutex<Option<(mpsc::Receiver<Arrival>, mpsc::Receiver<Order>)>>,
-    rules: InboxRules,
-}
-
-impl InboxHandle {
-    /// Of a node to which these come.
-    pub(crate) fn new(arrivals: mpsc::Receiver<Arrival>, rules: InboxRules) -> Self {
-        let (to, orders) = mpsc::channel(ORDERS);
-        Self { to, begins: Mutex::new(Some((arrivals, orders))), rules }
-    }
-
-    /// Everything, by its numbers.
-    ///
-    /// # Errors
-    /// When nothing is taken here.
-    pub(crate) async fn rows(&self) -> Result<Vec<InboxRow>, Error> {
-        self.ask(Order::Rows).await
-    }
-
-    /// Fetches one that waits, or all, into this directory; which.
-    ///
-    /// # Errors
-    /// When it does not wait, or cannot be put there.
-    pub(crate) async fn accept(
-        &self,
-        number: Option<u32>,
-        into: Option<(PathBuf, Landing)>,
-    ) -> Result<Vec<InboxRow>, Error> {
-        self.ask(|reply| Order::Accept(number, into, reply)).await?
-    }
-
-    /// Declines one that waits, or all; which.
-    ///
-    /// # Errors
-    /// When it does not wait.
-    pub(crate) async fn decline(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
-        self.ask(|reply| Order::Decline(number, reply)).await?
-    }
-
-    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.to.send(order(reply)).await.map_err(|_| Error::Control(ControlError::Brief))?;
-        answer.await.map_err(|_| Error::Control(ControlError::Lost))
-    }
-}
-
 /// Begins to take what comes, where the node keeps transfers; what came in earlier runs is there.
 pub(crate) async fn start(inner: &Arc<Inner>) {
-    let begins = inner.inbox.begins.lock().ok().and_then(|mut begins| begins.take());
     // Elsewhere both ends are dropped: nothing is taken.
-    let (Some((arrivals, orders)), Some(jobs)) = (begins, inner.jobs.get().cloned()) else { return };
+    let (Some((arrivals, orders)), Some(jobs)) = (inner.inbox.begin(), inner.jobs.get().cloned()) else { return };
     let file = KeptFile::inbox(&inner.home.role_dir(Role::Node));
-    let rules = inner.inbox.rules.clone();
+    let rules = inner.inbox.rules().clone();
     let dir = rules.dir.clone().unwrap_or_else(|| inner.home.root().join("inbox"));
     let (node, inbox, told) = (Arc::downgrade(inner), Inbox::default(), BTreeMap::new());
     let mut keeper = Keeper { node, jobs, file, inbox, told, rules, dir, changed: false, untold: true };
@@ -132,7 +75,7 @@ impl Keeper {
                     Some(Arrival::Offered(offered)) => self.offered(*offered).await,
                     Some(Arrival::Withdrawn(from, put, loss)) => {
                         if let Some((number, ends)) = self.inbox.withdraw(from, put, loss) {
-                            self.withdrawn(number, ends).await;
+                            self.withdrawn(number, ends);
                         }
                     }
                     None => return,
@@ -244,8 +187,15 @@ impl Keeper {
                 let accepted = self.accept_all(number, into).await;
                 let _ = reply.send(accepted);
             }
+            Order::Clear(number, reply) => {
+                let cleared = self.inbox.clear(number).map_err(|state| no_offer(number, state));
+                cleared.iter().flatten().for_each(|(_, entry)| self.discard(entry));
+                self.keep().await;
+                let rows = cleared.map(|all| all.iter().map(|(number, entry)| row((*number, entry))).collect());
+                let _ = reply.send(rows);
+            }
             Order::Decline(number, reply) => {
-                let declined = self.decline_all(number).await;
+                let declined = self.decline_all(number);
                 self.keep().await;
                 let _ = reply.send(declined);
             }
@@ -265,33 +215,31 @@ impl Keeper {
         rows
     }
 
-    /// It is offered no longer; perhaps nothing of it can come any more.
-    async fn withdrawn(&mut self, number: u32, ends: bool) {
-        if ends {
-            self.end_transfers(number).await;
+    /// It is offered no longer; where nothing of it can come any more, nothing unfinished stays.
+    fn withdrawn(&mut self, number: u32, ends: bool) {
+        if let Some(entry) = self.inbox.entry_mut(number).filter(|_| ends) {
+            let ended = entry.clone();
+            (entry.outputs, entry.jobs, entry.have) = Default::default();
+            self.discard(&ended);
         }
         self.tell(number);
     }
 
-    async fn end_transfers(&mut self, number: u32) {
-        let Some(entry) = self.inbox.entry_mut(number) else { return };
-        (entry.outputs, entry.have) = (Vec::new(), 0);
-        for id in std::mem::take(&mut entry.jobs) {
+    /// What was accepted waits for a person again, and its transfers are ended; where it went is known, for what has come is kept.
+    async fn open_again(&mut self, number: u32, jobs: Vec<JobId>) {
+        for id in jobs {
             // It may be over.
             let _ = self.jobs.order(Some(id), JobOrder::Cancel).await;
         }
-    }
-
-    /// What was accepted waits for a person again, and its transfers are ended.
-    async fn open_again(&mut self, number: u32) {
-        self.end_transfers(number).await;
+        if let Some(entry) = self.inbox.entry_mut(number) {
+            (entry.jobs, entry.have) = (Vec::new(), 0);
+        }
         self.set(number, Standing::Waiting);
         self.keep().await;
     }
 
     fn waiting(&self, number: Option<u32>) -> Result<Vec<u32>, Error> {
-        let error = |state| ControlError::NoOffer { number: number.unwrap_or_default(), state };
-        Ok(self.inbox.waiting(number).map_err(error)?)
+        self.inbox.waiting(number).map_err(|state| no_offer(number, state))
     }
 
     async fn accept_all(
@@ -310,7 +258,7 @@ impl Keeper {
         if let Some(number) = number.filter(|_| self.inbox.accepted().next().is_some()) {
             let stuck = self.rows().await.into_iter().find(|row| row.number == number && row.trouble.is_some());
             if let Some(row) = stuck {
-                self.open_again(row.number).await;
+                self.open_again(row.number, row.entry.jobs).await;
             }
         }
         let mut rows = Vec::new();
@@ -321,18 +269,31 @@ impl Keeper {
         Ok(rows)
     }
 
-    async fn decline_all(&mut self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
-        // What is on its way, and named, is given up.
-        let is_under_way = |number: &u32| self.inbox.accepted().any(|(under_way, _)| under_way == *number);
-        if let Some(number) = number.filter(is_under_way) {
-            self.open_again(number).await;
-        }
+    fn decline_all(&mut self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+        let numbers = match self.waiting(number) {
+            Err(Error::Control(ControlError::NoOffer { number, state: Some(Standing::Accepted) })) => vec![number],
+            waiting => waiting?,
+        };
         let mut rows = Vec::new();
-        for number in self.waiting(number)? {
+        for number in numbers {
             self.set(number, Standing::Declined);
-            rows.extend(self.inbox.entry(number).map(|entry| row((number, entry))));
+            let Some(entry) = self.inbox.entry_mut(number) else { continue };
+            let declined = entry.clone();
+            (entry.outputs, entry.jobs, entry.have) = Default::default();
+            self.discard(&declined);
+            rows.push(row((number, &declined)));
         }
         Ok(rows)
+    }
+
+    /// Ends the transfers of one that is not wanted any more, and removes what they have left unfinished.
+    fn discard(&self, entry: &Entry) {
+        let ids = entry.put.items.iter().map(|item| item.id);
+        let unfinished: Vec<_> = ids.zip(entry.outputs.clone()).collect();
+        let (Some(node), false) = (self.node.upgrade(), entry.state == Standing::Done || unfinished.is_empty()) else {
+            return;
+        };
+        node.run(place::discard(self.jobs.clone(), entry.jobs.clone(), unfinished));
     }
 
     /// Fetches one into a directory, under names that nothing there has.
@@ -343,6 +304,9 @@ impl Keeper {
         let (dir, items) = (dir.to_owned(), entry.put.items.clone());
         let chosen = spawn_blocking(move || outputs(&dir, &items, taken)).await?;
         let (outputs, there) = chosen.map_err(|(path, cause)| ControlError::NoInboxDir { path: path.into(), cause })?;
+        let before = self.inbox.entry(number).filter(|entry| entry.outputs != outputs).cloned();
+        // It goes elsewhere than what an earlier transfer has left of it.
+        before.iter().for_each(|before| self.discard(before));
         if let Some(entry) = self.inbox.entry_mut(number) {
             (entry.outputs, entry.there) = (outputs, there);
         }
@@ -385,7 +349,7 @@ impl Keeper {
             let rows: Vec<&JobRow> = rows.iter().filter(|row| jobs.contains(&row.id)).collect();
             match rows.iter().any(|row| row.state == JobState::Cancelled) {
                 // Somebody has ended a transfer, not declined what is offered.
-                true => self.open_again(number).await,
+                true => self.open_again(number, jobs).await,
                 false => self.stands(number, &rows),
             }
         }
@@ -465,6 +429,10 @@ impl Keeper {
             Ok(Ok(())) => (self.changed, self.untold) = (false, true),
         }
     }
+}
+
+fn no_offer(number: Option<u32>, state: Option<Standing>) -> Error {
+    ControlError::NoOffer { number: number.unwrap_or_default(), state }.into()
 }
 
 fn row((number, entry): (u32, &Entry)) -> InboxRow {

@@ -63,7 +63,7 @@ impl Responder {
     /// Whom an error about this responder names.
     pub(crate) fn who(&self) -> Who {
         match self.plane {
-            Plane::Lan | Plane::Neighbours | Plane::Peer => Who::peer(self.target.host_port()),
+            Plane::Here | Plane::Lan | Plane::Neighbours | Plane::Peer => Who::peer(self.target.host_port()),
             Plane::Tracker => Who::tracker(self.target.host_port()),
         }
     }
@@ -156,7 +156,7 @@ pub(crate) async fn connect(connections: &ConnectionsRef, responder: &Responder,
         None => responder.dial(connections).await.map_err(|error| Error::connect(responder.who(), own, error))?,
     };
     let wanted = match responder.plane {
-        Plane::Lan | Plane::Neighbours | Plane::Peer => Role::Node,
+        Plane::Here | Plane::Lan | Plane::Neighbours | Plane::Peer => Role::Node,
         Plane::Tracker => Role::Tracker,
     };
     match link.role() {

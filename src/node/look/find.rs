@@ -281,6 +281,6 @@ fn with_own(looked: Result<(Asked<Page>, Rest)>, own: Option<Page>) -> Result<(A
         let warnings = vec![LookNotice::Failed(Box::new(error)).into()];
         (Asked { warnings, ..Asked::default() }, Rest::default())
     });
-    asked.answers.push((Plane::Peer, own));
+    asked.answers.push((Plane::Here, own));
     Ok((asked, rest))
 }

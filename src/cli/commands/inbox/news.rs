@@ -1,18 +1,48 @@
-//! What a shell tells of what comes into the inbox, each once.
+//! What is told of what comes into the inbox, each once: by `inbox watch`, and by a shell.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
 
-use super::tell;
+use tokio::time::interval;
+
+use super::show::{is_message, line, on_one_line, size, stuck, what, why};
+use crate::cli::commands::events::until_stopped;
 use crate::cli::context::Context;
+use crate::cli::exit::Exit;
 use crate::cli::failure::Result;
 use crate::cli::render::human::counted;
-use crate::node::{InboxRow, Remote, Standing};
+use crate::node::{Entry, InboxRow, Remote, Standing};
+
+/// How often is looked for what is new.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How one stands, and whether its transfer does not go on.
+type Stand = (Standing, bool);
 
 /// What was seen there.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    seen: BTreeMap<u32, Standing>,
+    seen: BTreeMap<u32, Stand>,
     begun: bool,
+}
+
+/// Tells what waits, and then what changes, until a signal comes, nobody reads, or the node ends.
+pub(super) async fn watch(context: &Context, remote: &Remote) -> Result<Exit> {
+    let mut signals = context.signals()?;
+    let (mut looks, mut news) = (interval(LOOK), News::default());
+    let follow = async {
+        loop {
+            looks.tick().await;
+            let is_first = !news.begun;
+            for (row, before) in news.changed(&remote.inbox().await?) {
+                if !is_first || (row.entry.state == Standing::Waiting && before.is_none()) {
+                    tell(context, row)?;
+                }
+            }
+        }
+    };
+    until_stopped(context, &mut signals, follow).await
 }
 
 impl News {
@@ -22,9 +52,9 @@ impl News {
     /// When the node has ended, or its owner reads no more.
     pub(crate) async fn look(&mut self, context: &Context, remote: &Remote) -> Result<()> {
         let rows = remote.inbox().await?;
-        let now = rows.iter().map(|row| (row.number, row.entry.state)).collect();
-        let seen = std::mem::replace(&mut self.seen, now);
-        if !std::mem::replace(&mut self.begun, true) {
+        let is_first = !self.begun;
+        let changed = self.changed(&rows);
+        if is_first {
             let waits = rows.iter().filter(|row| row.entry.state == Standing::Waiting).count() as u64;
             if waits > 0 {
                 let verb = if waits == 1 { "waits" } else { "wait" };
@@ -33,8 +63,18 @@ impl News {
             }
             return Ok(());
         }
+        let is_told =
+            |(row, before): &(&InboxRow, Option<Stand>)| is_news(row.entry.state, before.map(|(before, _)| before));
+        changed.into_iter().filter(is_told).try_for_each(|(row, _)| tell(context, row))
+    }
+
+    /// Those that stand otherwise than at the last time, with how they stood.
+    fn changed<'r>(&mut self, rows: &'r [InboxRow]) -> Vec<(&'r InboxRow, Option<Stand>)> {
+        let stand = |row: &InboxRow| (row.entry.state, row.trouble.is_some());
+        let seen = std::mem::replace(&mut self.seen, rows.iter().map(|row| (row.number, stand(row))).collect());
+        self.begun = true;
         let before = |row: &InboxRow| seen.get(&row.number).copied();
-        rows.iter().filter(|row| is_news(row.entry.state, before(row))).try_for_each(|row| tell(context, row))
+        rows.iter().filter(|row| before(row) != Some(stand(row))).map(|row| (row, before(row))).collect()
     }
 }
 
@@ -46,4 +86,45 @@ const fn is_news(now: Standing, before: Option<Standing>) -> bool {
         (Standing::Withdrawn, before) => matches!(before, Some(Standing::Waiting)),
         (Standing::Declined, _) => false,
     }
+}
+
+/// Tells that one stands otherwise than before.
+pub(crate) fn tell(context: &Context, row: &InboxRow) -> Result<()> {
+    context.output.emit(&line(context, row))?;
+    context.output.remark(&format!("qshare: {}", sentence(context, row)));
+    Ok(())
+}
+
+pub(super) fn sentence(context: &Context, row: &InboxRow) -> String {
+    let InboxRow { number, entry, trouble } = row;
+    if trouble.is_some() {
+        return stuck(context, row);
+    }
+    let (who, what, size) = (context.output.names().brief(entry.from), what(entry), size(entry));
+    let text = on_one_line(&entry.put.text);
+    if is_message(entry) && entry.state == Standing::Waiting {
+        return format!("{who} says: {text}");
+    }
+    let says = if text.is_empty() { String::new() } else { format!("; message: {text}") };
+    match entry.state {
+        Standing::Waiting => {
+            format!(
+                "{who} offers {what} ({size}): `qshare inbox accept {number}` or `qshare inbox decline {number}`{says}"
+            )
+        }
+        Standing::Accepted => format!("fetching {what} ({size}) from {who} into {}", dir(entry)),
+        Standing::Done if is_message(entry) => format!("read: {what} from {who}"),
+        Standing::Done if entry.there => format!("already here: {what} from {who}"),
+        Standing::Done => format!("there: {what} from {who}"),
+        Standing::Declined => format!("declined: {what} from {who}"),
+        Standing::Withdrawn => {
+            let why = why(context, row).map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{who} does not offer {what} any more{why}")
+        }
+    }
+}
+
+fn dir(entry: &Entry) -> String {
+    let dir = entry.outputs.first().and_then(|path| path.parent());
+    dir.map(Path::display).map(|dir| dir.to_string()).unwrap_or_default()
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::{all, list, why};
 use crate::cli::context::Context;
@@ -34,31 +34,53 @@ pub(super) async fn run(context: &Context, remote: &Remote) -> Result<Exit, Fail
 
 /// Shows them, and gives at last those that were worth watching.
 async fn watch(context: &Context, remote: &Remote) -> Result<Vec<JobRow>, Failure> {
-    let (mut view, begun) = (JobsView::new(&context.output), Instant::now());
-    let mut samples = interval(SAMPLE);
-    samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = BTreeMap::new();
+    let (mut shown, mut samples) = (Shown::new(context), samples());
     let mut watched: BTreeMap<JobId, JobRow> = BTreeMap::new();
     loop {
         samples.tick().await;
         let rows = all(remote).await?;
-        tell(context, &rows, &mut told)?;
-        view.show(&rows, begun.elapsed());
+        shown.show(context, &rows)?;
         let active = rows.iter().any(goes_on);
-        watched
-            .extend(rows.into_iter().filter(|row| goes_on(row) || told.contains_key(&row.id)).map(|row| (row.id, row)));
+        watched.extend(
+            rows.into_iter().filter(|row| goes_on(row) || shown.told.contains_key(&row.id)).map(|row| (row.id, row)),
+        );
         if !active {
             return Ok(watched.into_values().collect());
         }
     }
 }
 
-/// A line for each that is not as it was told last.
-fn tell(context: &Context, rows: &[JobRow], told: &mut BTreeMap<JobId, JobRow>) -> Result<(), Failure> {
-    // How long it is until the next try changes all the time, and follows from what was told.
-    let steady = |row: &JobRow| JobRow { again: row.again.map(|_| Duration::ZERO), ..row.clone() };
-    let news = rows.iter().filter(|row| told.get(&row.id) != Some(&steady(row))).collect::<Vec<_>>();
-    context.output.emit_all(news.iter().map(|row| Line::Job(JobLine::of(row, why(context, row)))))?;
-    told.extend(news.into_iter().map(|row| (row.id, steady(row))));
-    Ok(())
+/// When the node is asked.
+pub(crate) fn samples() -> Interval {
+    let mut samples = interval(SAMPLE);
+    samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    samples
+}
+
+/// What is shown of transfers, and was told of them.
+pub(crate) struct Shown {
+    view: JobsView,
+    begun: Instant,
+    told: BTreeMap<JobId, JobRow>,
+}
+
+impl Shown {
+    /// Nothing yet.
+    pub(crate) fn new(context: &Context) -> Self {
+        Self { view: JobsView::new(&context.output), begun: Instant::now(), told: BTreeMap::new() }
+    }
+
+    /// Shows how they stand; programs have a line for each that is not as it was told last.
+    ///
+    /// # Errors
+    /// When standard output is closed or cannot be written.
+    pub(crate) fn show(&mut self, context: &Context, rows: &[JobRow]) -> Result<(), Failure> {
+        // How long it is until the next try changes all the time, and follows from what was told.
+        let steady = |row: &JobRow| JobRow { again: row.again.map(|_| Duration::ZERO), ..row.clone() };
+        let news = rows.iter().filter(|row| self.told.get(&row.id) != Some(&steady(row))).collect::<Vec<_>>();
+        context.output.emit_all(news.iter().map(|row| Line::Job(JobLine::of(row, why(context, row)))))?;
+        self.told.extend(news.into_iter().map(|row| (row.id, steady(row))));
+        self.view.show(rows, self.begun.elapsed());
+        Ok(())
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{sentence, who, why};
+use super::list;
 use crate::cli::context::Context;
 use crate::cli::failure::Result;
 use crate::cli::render::json::{Line, PutLine};
@@ -42,11 +42,11 @@ impl Sent {
 }
 
 fn tell(context: &Context, row: &PutRow, receiver: &Receiver) -> Result<()> {
-    let why = why(context, receiver);
+    let why = list::why(context, receiver);
     context.output.emit(&Line::Put(PutLine::of(receiver, &row.progress, context.output.names(), why.clone())))?;
     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-    let (who, word) = (who(context, receiver), sentence(receiver.state));
-    context.output.remark(&format!("qshare: put {}: {}: {who} {word}{why}", row.number, name(row)));
+    let how = list::sentence(&list::name(context, receiver), receiver.state);
+    context.output.remark(&format!("qshare: put {}: {}: {how}{why}", row.number, name(row)));
     Ok(())
 }
 

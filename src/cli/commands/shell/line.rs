@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::tilde;
-use crate::cli::args::{Command, Globals, any_peer, command_of, parse};
+use crate::cli::args::{Command, Globals, InboxArgs, InboxCommand, any_peer, command_of, parse};
 use crate::cli::choose::{is_range, numbers};
 use crate::cli::context::within::Numbered;
 use crate::cli::failure::Failure;
@@ -134,6 +134,10 @@ impl Run {
                 let is_stream = arguments.output.as_ref().is_some_and(|path| path.as_os_str() == "-");
                 let is_bound = is_stream || arguments.dry_run || arguments.upload_limit.is_some();
                 arguments.detach |= may_leave && !is_bound;
+                Manner::Ahead
+            }
+            Command::Inbox(InboxArgs { command: Some(InboxCommand::Accept { detach, .. }) }) => {
+                *detach |= may_leave;
                 Manner::Ahead
             }
             Command::Share(arguments) if !arguments.paths.is_empty() || arguments.list.is_some() => Manner::Awaited,

@@ -1,13 +1,26 @@
-//! Where what was accepted goes: where it lies already, else under names that nothing has.
+//! Where what was accepted goes: where it lies already, else under names that nothing has; and that nothing unfinished stays there of
+//! what is declined.
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::io::receive::dest::SafeDir;
+use crate::io::receive::partial::Partial;
 use crate::io::share::hash::hash_held;
-use crate::model::{Cause, Kind};
+use crate::logic::limits::jobs::{JobError, JobId, JobOrder};
+use crate::model::{Cause, ContentId, Kind};
+use crate::node::error::Error;
+use crate::node::inner::orders::JobsRef;
 use crate::wire::PutItem;
+
+/// How often is seen whether a transfer has ended, and how often at most: they sync what they have.
+const ENDS: (Duration, u32) = (Duration::from_millis(50), 200);
 
 /// Numbers that are tried for a name that is taken.
 const NUMBERS: std::ops::Range<u32> = 2..10_000;
@@ -57,6 +70,30 @@ fn output(dir: &Path, item: &PutItem, taken: &HashSet<PathBuf>) -> Option<(PathB
 fn is_it(path: &Path, item: &PutItem) -> bool {
     let hashed = File::open(path).and_then(|file| hash_held(&file, &|_| {}));
     hashed.is_ok_and(|hashed| hashed.is_some_and(|hashed| hashed.id == item.id))
+}
+
+/// Ends transfers, forgets them, and removes what is unfinished of these contents beside where they were to go.
+pub(super) async fn discard(jobs: JobsRef, ended: Vec<JobId>, unfinished: Vec<(ContentId, PathBuf)>) {
+    for id in ended {
+        // It may be over.
+        let _ = jobs.order(Some(id), JobOrder::Cancel).await;
+        for _ in 0..ENDS.1 {
+            // It cannot be forgotten before it has let go of what it writes.
+            match jobs.order(Some(id), JobOrder::Clear).await {
+                Err(Error::Job(JobError::State { .. })) => sleep(ENDS.0).await,
+                _ => break,
+            }
+        }
+    }
+    let removed = spawn_blocking(move || {
+        for (id, output) in unfinished {
+            let parent = output.parent().map(SafeDir::open).and_then(Result::ok);
+            if let Some(Err(error)) = parent.map(|parent| Partial::discard(&parent, id)) {
+                tracing::info!(%error, "what is unfinished of a declined offer stays");
+            }
+        }
+    });
+    let _ = removed.await;
 }
 
 /// `notes (2).txt` for `notes.txt`.

@@ -1,0 +1,85 @@
+//! `qshare inbox accept` to its end: shows how what was accepted gets on, as `jobs --watch` does. A signal ends it as it ends a `get`:
+//! what has come is kept. Not responsible for what is accepted.
+
+use super::news::sentence;
+use super::show::{is_message, line, whole};
+use crate::cli::commands::jobs::{self, watch};
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::signals::Stop;
+use crate::model::{Shown, Size};
+use crate::node::{ErrorCode, InboxRow, JobOrder, JobRow, Remote, Standing};
+
+/// Waits until all of it is there, or does not go on.
+///
+/// # Errors
+/// When some of it is not there, a signal comes, or the node ends.
+pub(super) async fn follow(context: &Context, remote: &Remote, accepted: Vec<InboxRow>) -> Result<Exit, Failure> {
+    let mut signals = context.signals()?;
+    context.output.emit_all(accepted.iter().map(|row| line(context, row)))?;
+    let numbers: Vec<u32> = accepted.iter().map(|row| row.number).collect();
+    let ended = tokio::select! {
+        ended = to_its_end(context, remote, &numbers) => ended?,
+        // The node goes on with it.
+        stop = signals.next() => {
+            if stop != Stop::Hangup {
+                cancel(context, remote, &accepted).await;
+            }
+            return Err(Failure::Stopped(stop));
+        }
+    };
+    ended.iter().try_for_each(|row| tell(context, row))?;
+    let there = ended.iter().filter(|row| row.entry.state == Standing::Done).count();
+    match numbers.len() - there {
+        0 => Ok(Exit::DONE),
+        failed => Err(Failure::Some { failed, total: numbers.len(), code: ErrorCode::Failed }),
+    }
+}
+
+async fn to_its_end(context: &Context, remote: &Remote, numbers: &[u32]) -> Result<Vec<InboxRow>, Failure> {
+    let (mut shown, mut samples) = (watch::Shown::new(context), watch::samples());
+    loop {
+        samples.tick().await;
+        let mut rows = remote.inbox().await?;
+        rows.retain(|row| numbers.contains(&row.number));
+        let is_own = |job: &JobRow| rows.iter().any(|row| row.entry.jobs.contains(&job.id));
+        let mut all = jobs::all(remote).await?;
+        all.retain(is_own);
+        shown.show(context, &all)?;
+        if !rows.iter().any(|row| row.entry.state == Standing::Accepted && row.trouble.is_none()) {
+            return Ok(rows);
+        }
+    }
+}
+
+async fn cancel(context: &Context, remote: &Remote, accepted: &[InboxRow]) {
+    for id in accepted.iter().flat_map(|row| &row.entry.jobs) {
+        // It may be over.
+        let _ = remote.order_jobs(Some(*id), JobOrder::Cancel).await;
+    }
+    for row in accepted.iter().filter(|row| !is_message(&row.entry)) {
+        let number = row.number;
+        context.output.note(&format!(
+            "qshare: number {number} waits again, and what has come of it is kept: `qshare inbox accept {number}` goes on, \
+             `qshare inbox decline {number}` removes it"
+        ));
+    }
+}
+
+fn tell(context: &Context, row: &InboxRow) -> Result<(), Failure> {
+    if is_message(&row.entry) {
+        return whole(context, row);
+    }
+    context.output.emit(&line(context, row))?;
+    if row.entry.state != Standing::Done {
+        context.output.warn(&sentence(context, row));
+        return Ok(());
+    }
+    let who = context.output.names().brief(row.entry.from);
+    for (item, path) in row.entry.put.items.iter().zip(&row.entry.outputs) {
+        let path = path.to_string_lossy();
+        context.output.print(&format!("{}: {} from {who}, all proven\n", Shown(&path), Size(item.size)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Offers as people read them: a line each, or one whole.
+
+use std::time::Duration;
+
+use super::news::sentence;
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::render::human::{counted, duration, percent};
+use crate::cli::render::json::{InboxLine, Line};
+use crate::cli::render::table::{Align, Table};
+use crate::cli::say;
+use crate::io::clock::time_of_day;
+use crate::model::{Shown, Size};
+use crate::node::{Entry, InboxRow, Standing};
+
+/// Names of an offer that a line has.
+const NAMED: usize = 3;
+/// Characters of a message that a line has.
+const BEGINNING: usize = 60;
+
+/// All of them, a line each.
+pub(super) fn rows(context: &Context, rows: &[InboxRow], none: &str) -> Result<(), Failure> {
+    context.output.emit_all(rows.iter().map(|row| line(context, row)))?;
+    if rows.is_empty() {
+        context.output.note(&format!("qshare: {none}"));
+        return Ok(());
+    }
+    context.output.table(&table(context, rows))?;
+    for row in rows.iter().filter(|row| why(context, row).is_some()) {
+        context.output.warn(&sentence(context, row));
+    }
+    if rows.iter().any(|row| row.entry.state == Standing::Waiting && !row.entry.put.text.is_empty()) {
+        context.output.remark("qshare: `qshare inbox read NUMBER` shows a message whole");
+    }
+    Ok(())
+}
+
+pub(super) fn line<'a>(context: &'a Context, row: &'a InboxRow) -> Line<'a> {
+    Line::Inbox(InboxLine::of(row, context.output.names(), why(context, row)))
+}
+
+pub(super) fn why(context: &Context, row: &InboxRow) -> Option<String> {
+    let error = row.loss().or_else(|| row.trouble.as_ref().map(|(_, error)| error.clone()));
+    error.map(|error| say::error(&error, context.output.names()))
+}
+
+/// That a transfer does not go on.
+pub(super) fn stuck(context: &Context, row: &InboxRow) -> String {
+    let (number, why) = (row.number, why(context, row).unwrap_or_default());
+    if row.loss().is_some() {
+        return format!("number {number} does not go on: {why}; `qshare inbox decline {number}` ends it");
+    }
+    let job = row.trouble.as_ref().map(|(job, _)| format!("`qshare jobs retry {job}` tries it again, "));
+    format!(
+        "number {number} does not go on: {why}; {}`qshare inbox accept {number} -o DIR` begins anew elsewhere",
+        job.unwrap_or_default()
+    )
+}
+
+fn table(context: &Context, rows: &[InboxRow]) -> Table {
+    let columns = [
+        ("#", Align::Right),
+        ("WHAT", Align::Path),
+        ("FROM", Align::Left),
+        ("FILES", Align::SpareRight),
+        ("SIZE", Align::SpareRight),
+        ("AGE", Align::SpareRight),
+        ("STATE", Align::Left),
+    ];
+    let cells = |row: &InboxRow| {
+        let entry = &row.entry;
+        let of_files = |text: String| if is_message(entry) { String::new() } else { text };
+        [
+            row.number.to_string(),
+            of_line(entry),
+            context.output.names().short(entry.from),
+            of_files(entry.files().to_string()),
+            of_files(Size(entry.bytes()).to_string()),
+            duration(age(entry)),
+            if row.trouble.is_some() { "stuck".to_owned() } else { state(entry) },
+        ]
+    };
+    Table::of(&columns, rows.iter().map(cells)).narrow()
+}
+
+fn age(entry: &Entry) -> Duration {
+    Duration::from_secs(time_of_day().saturating_sub(entry.since).as_secs())
+}
+
+fn state(entry: &Entry) -> String {
+    let total = entry.bytes();
+    match entry.state {
+        Standing::Accepted if total > 0 => format!("{} %", percent(entry.have, total)),
+        Standing::Done if is_message(entry) => "read".to_owned(),
+        _ if is_unread(entry) => "unread".to_owned(),
+        state => state.word().to_owned(),
+    }
+}
+
+/// Whether it is a message and nothing else.
+pub(super) fn is_message(entry: &Entry) -> bool {
+    entry.put.items.is_empty()
+}
+
+/// Whether it is a message that nobody has read.
+pub(super) fn is_unread(entry: &Entry) -> bool {
+    is_message(entry) && entry.state == Standing::Waiting
+}
+
+/// What is offered, as a line has it.
+fn of_line(entry: &Entry) -> String {
+    if !is_message(entry) {
+        let more = if entry.put.text.is_empty() { "" } else { ", with a message" };
+        return what(entry) + more;
+    }
+    let text = on_one_line(&entry.put.text);
+    let beginning: String = text.chars().take(BEGINNING).collect();
+    let more = if beginning.len() < text.len() { "…" } else { "" };
+    format!("“{beginning}{more}”")
+}
+
+/// What is offered, by its names; where it lies, once it is there.
+pub(super) fn what(entry: &Entry) -> String {
+    let items = &entry.put.items;
+    let place = |at: usize| {
+        let output = entry.outputs.get(at).filter(|_| entry.state == Standing::Done);
+        output.map_or_else(|| items[at].name.to_string(), |path| path.display().to_string())
+    };
+    let mut names: Vec<String> = (0..items.len().min(NAMED)).map(place).collect();
+    if items.len() > NAMED {
+        names.push(format!("and {} more", items.len() - NAMED));
+    }
+    if items.is_empty() {
+        names.push("a message".to_owned());
+    }
+    names.join(", ")
+}
+
+/// A message on one line.
+pub(super) fn on_one_line(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| Shown(line).to_string()).collect();
+    lines.join(" / ")
+}
+
+/// One of them, whole: its message as it was written, but for what moves a terminal.
+pub(super) fn whole(context: &Context, row: &InboxRow) -> Result<(), Failure> {
+    context.output.emit(&line(context, row))?;
+    let (entry, output) = (&row.entry, &context.output);
+    let (who, age) = (output.names().brief(entry.from), duration(age(entry)));
+    output.remark(&format!("qshare: number {} from {who}, {age} ago, {}", row.number, state(entry)));
+    if !is_message(entry) {
+        let columns = [("NAME", Align::Path), ("FILES", Align::SpareRight), ("SIZE", Align::Right)];
+        let items = entry.put.items.iter();
+        let cells = items.map(|item| [item.name.to_string(), item.files.to_string(), Size(item.size).to_string()]);
+        output.table(&Table::of(&columns, cells))?;
+    }
+    let text: String = entry.put.text.lines().map(|line| format!("{}\n", Shown(line))).collect();
+    output.print(&text)
+}
+
+/// How much is offered.
+pub(super) fn size(entry: &Entry) -> String {
+    format!("{}, {}", counted(entry.files(), "file"), Size(entry.bytes()))
+}
