@@ -37,7 +37,7 @@ pub use crate::io::share::scan::{RootSummary, ScannedRoot, SharePlan, SurveyOpti
 pub use crate::logic::directory::Quotas as DirectoryQuotas;
 pub use crate::logic::explain::{Cause, Share};
 pub use crate::logic::flood::Counts;
-pub use crate::logic::limits::inbox::{Accept, Entry, Rules, Standing};
+pub use crate::logic::limits::inbox::{Accept, Entry, Loss, Rules, Standing};
 pub use crate::logic::limits::jobs::{JobError, JobId, JobOrder, JobState};
 pub use crate::logic::neighbours::Direction;
 pub use crate::logic::offers::suggest::Suggestion;

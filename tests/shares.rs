@@ -294,6 +294,10 @@ fn an_offer_has_a_rate_and_trackers_of_its_own() {
     let told = share.event_that("announced", |told| told["tracker"] == *further.addr && told["hashed"] == 1);
     assert_eq!(told["offers"], 1, "of nothing else");
     assert!(found(&stage.lab, &further, "big", 0) && found(&stage.lab, &further, "first", 3));
+    let status = stage.run(&["status"]).event("status")["running"]["trackers"].clone();
+    let told = |at: &str| status.as_array().and_then(|all| all.iter().find(|told| told["tracker"] == at)).cloned();
+    let (all, some) = (told(&tracker.addr).expect("it is told of all"), told(&further.addr).expect("and it of some"));
+    assert_eq!((&all["partly"], &some["partly"], &some["offers"]), (&false.into(), &true.into(), &1.into()));
     assert!(found(&stage.lab, &tracker, "first", 0));
     assert_eq!(
         (&stage.offer("big.bin")["limit"], &stage.offer("first.txt")["limit"]),
@@ -318,13 +322,14 @@ fn an_offer_has_a_rate_and_trackers_of_its_own() {
     assert_eq!(stage.offer("big.bin")["limit"], 1 << 20);
     // A command that runs the node itself offers it as that is wanted now, and keeps what it was to be.
     stage.run(&["stop"]).event("stopped");
-    stage.node = sharing(&stage.lab, &stage.home, &[&path]);
+    stage.node = sharing(&stage.lab, &stage.home, &[&path, "--limit", "2M"]);
     assert!(
         stage.node.process.events.iter().all(|event| event["event"] != "warning"),
         "{:?}",
         stage.node.process.events
     );
-    assert_eq!((&stage.offer("big.bin")["kept"], &stage.offer("big.bin")["limit"]), (&true.into(), &Value::Null));
+    assert_eq!((&stage.offer("big.bin")["kept"], &stage.offer("big.bin")["limit"]), (&true.into(), &(2 << 20).into()));
+    assert_eq!(stage.run(&["limit"]).event("limit")["up"], Value::Null, "what comes later has its own");
     stage.run(&["unshare", "big.bin"]).event("unshared");
     until("it is unshared there, too", || found(&stage.lab, &further, "big", 3));
 }

@@ -115,7 +115,7 @@ fn control(to: &mut Examples) {
         running,
         up_ms: 1500,
         addrs: vec![OwnAddress { addr: addr(), answers: Some(true) }],
-        trackers: vec![TrackerState { tracker: "h:4917".to_owned(), offers: Some(2) }],
+        trackers: vec![TrackerState { tracker: "h:4917".to_owned(), offers: Some(2), partly: false }],
         neighbours: vec![NeighbourState { node: node(), addr: addr(), offers: 2, rtt_us: 300 }],
         friends: vec![FriendState { name: "anna".to_owned(), node: node(), linked: true }],
         offers: 2,

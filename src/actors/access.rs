@@ -113,7 +113,7 @@ impl Access {
         match &self.members {
             Members::Everyone => {
                 let Some(reserved) = self.reserved.as_ref().map(watch::Receiver::borrow) else { return true };
-                !reserved.all || node.is_some_and(|node| self.has_friend(node) || reserved.knows(node))
+                !reserved.all || node.is_some_and(|node| self.has_friend(node))
             }
             Members::Listed(nodes) => node.is_some_and(|node| nodes.borrow().contains(&node)),
         }

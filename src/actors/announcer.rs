@@ -159,6 +159,8 @@ impl Dependencies {
 pub enum Message {
     /// Further trackers are to be told of some offers; under a number.
     Further(u64, Further),
+    /// Which further trackers there are.
+    FurtherTrackers(RpcReplyPort<Vec<PeerTarget>>),
     /// The node takes part in a transfer.
     Join(Content),
     /// It does no longer.
@@ -203,6 +205,12 @@ impl AnnouncerRef {
         Announcing { number, announcer: self.0.clone() }
     }
 
+    /// The trackers that are told of some offers only.
+    pub async fn further(&self) -> Vec<PeerTarget> {
+        // A stopped announcer tells nobody.
+        ractor::call!(self.0, Message::FurtherTrackers).unwrap_or_default()
+    }
+
     /// Withdraws from all trackers; bounded by a second for those that do not answer.
     pub async fn stop(&self) {
         // Stopped already: nothing to withdraw.
@@ -244,6 +252,8 @@ impl Owner for Announcer {
                 self.further.add(number, further);
                 self.further.arrange(&self.needs, &mut self.sessions);
             }
+            // Whoever asked may be gone.
+            Message::FurtherTrackers(reply) => drop(reply.send(self.further.trackers())),
             Message::Join(part) => self.join(part),
             Message::Leave(part) => self.leave(part),
             Message::NoFurther(number) => {

@@ -103,25 +103,27 @@ pub(crate) enum Command {
     Tracker(TrackerArgs),
     /// Offer files and directories until stopped
     Share(ShareArgs),
-    /// Fetch something by words or by id, from everyone who has it at once
+    /// Fetch something by words or id, from everyone who has it at once
     Get(GetArgs),
-    /// Show and steer what the running node of this home fetches by itself
+    /// Show and steer what this home's running node fetches by itself
     Jobs(JobsArgs),
-    /// Show or change the rates to which the running node of this home is limited
+    /// Show or change the rates of this home's running node
     Limit(LimitArgs),
-    /// Send something to single nodes, whose persons accept or decline it
+    /// Send something to single nodes, which accept or decline it
     Put(PutArgs),
     /// Show, accept or decline what other nodes have sent here
     Inbox(InboxArgs),
-    /// Type one command after the other, with numbers for what was found, while transfers go on beside them
+    /// Type commands one after the other, while transfers go on
+    ///
+    /// Hits and jobs have numbers that later commands take.
     Shell(ShellArgs),
-    /// Run this home's node until it is stopped, with what its configuration offers
+    /// Run this home's node, with what its configuration offers
     Node(NodeArgs),
-    /// Offer something no longer that the running node of this home offers, or that was kept
+    /// Offer something no longer, nor keep it
     Unshare(UnshareArgs),
     /// Look for names
     Search(SearchArgs),
-    /// Show the nodes near this one, and as far as --ttl says theirs
+    /// Show the nodes near this one and, as far as --ttl says, theirs
     Neighbours,
     /// List the nodes that the trackers and the neighbours know
     Peers,
@@ -131,9 +133,9 @@ pub(crate) enum Command {
     Locate(LocateArgs),
     /// Print or check content ids of files, as b3sum does
     Hash(HashArgs),
-    /// Show this home and its running node: identities, neighbours, offers, uploads; and partial files here
+    /// Show this home, its running node, and partial files here
     Status,
-    /// Follow everything that the running node of this home reports, as JSON lines
+    /// Follow what this home's running node reports, as JSON lines
     Events,
     /// End the running node of this home
     Stop,
@@ -142,16 +144,18 @@ pub(crate) enum Command {
     /// Show or forget which keys were seen at which address
     #[command(subcommand)]
     Trust(TrustCommand),
-    /// Give names to nodes: they are dialled first, shown by name, and can be served alone
+    /// Give names to nodes, which may then be served alone
+    ///
+    /// Friends are dialled first and shown by name.
     #[command(subcommand)]
     Friends(FriendsCommand),
     /// Measure what the network and the disks give
     Bench(BenchArgs),
-    /// Say what of this node's surroundings works: port, multicast, buffers, paths, clocks
+    /// Say what works here: port, multicast, buffers, paths, clocks
     Doctor,
-    /// See it work: a tracker, three providers and a download on this machine
+    /// See it work: tracker, three providers, a download, all here
     Demo(DemoArgs),
-    /// Print what a shell needs to complete commands, options, friends and ids
+    /// Print what a shell needs to complete commands, friends and ids
     Completions(CompletionsArgs),
     /// Print the manual page, or that of a command
     Man(ManArgs),

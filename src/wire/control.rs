@@ -63,7 +63,7 @@ pub struct ControlStatus {
     pub up_ms: u64,
     /// Its addresses, the likeliest first.
     pub addrs: Vec<OwnAddress>,
-    /// The trackers that it was given.
+    /// The trackers that it was given, and those that some of its offers were given.
     pub trackers: Vec<TrackerState>,
     /// Its neighbours.
     pub neighbours: Vec<NeighbourState>,
@@ -107,6 +107,9 @@ pub struct TrackerState {
     pub tracker: String,
     /// How many offers it holds of this node, as it has acknowledged at last; null before, and while it is not reached.
     pub offers: Option<u64>,
+    /// It is told of some offers only, those that were given it.
+    #[serde(default)]
+    pub partly: bool,
 }
 
 /// A neighbour.

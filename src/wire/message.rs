@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Content;
+use crate::model::{Content, ContentId};
 use crate::wire::code::Refusal;
 use crate::wire::content::{Fetch, List, Manifest, Resolve, Times, Watch};
 use crate::wire::directory::{Announce, FilesOf, Locate, Peers, Renew, Search, Withdraw};
@@ -85,4 +85,19 @@ pub enum Request {
     Watch(Watch),
     /// To a tracker: the node leaves. Answer: unit.
     Withdraw(Withdraw),
+}
+
+impl Request {
+    /// The content of which something is asked for, if it is one alone.
+    #[must_use]
+    pub const fn content(&self) -> Option<ContentId> {
+        match self {
+            Self::Fetch(fetch) => Some(fetch.id),
+            Self::List(list) => Some(list.id),
+            Self::Manifest(manifest) => Some(manifest.id),
+            Self::Times(times) => Some(times.id),
+            Self::Watch(watch) => Some(watch.id),
+            _ => None,
+        }
+    }
 }

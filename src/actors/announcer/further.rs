@@ -43,6 +43,7 @@ impl Drop for Announcing {
 
 /// A session for some offers.
 struct Partial {
+    target: PeerTarget,
     roots: watch::Sender<Roots>,
     stop: watch::Sender<bool>,
 }
@@ -72,6 +73,11 @@ impl FurtherSessions {
 
     pub(super) fn remove(&mut self, number: u64) {
         self.wanted.remove(&number);
+    }
+
+    /// Whom it tells.
+    pub(super) fn trackers(&self) -> Vec<PeerTarget> {
+        self.running.values().map(|session| session.target.clone()).collect()
     }
 
     /// Ends all.
@@ -122,7 +128,7 @@ fn begin(
     });
     let (needs, parts) = (Dependencies { offers, connect, ..needs.clone() }, watch::Sender::default().subscribe());
     let span = info_span!("tracker", at = %target.host_port());
-    let session = Session::new(&needs, target, Epoch(rand::random()), parts, stop.subscribe());
+    let session = Session::new(&needs, target.clone(), Epoch(rand::random()), parts, stop.subscribe());
     let mut stopped = stop.subscribe();
     let run = async move {
         let is_told = async {
@@ -136,7 +142,7 @@ fn begin(
         }
     };
     sessions.spawn(run.instrument(span));
-    Partial { roots, stop }
+    Partial { target, roots, stop }
 }
 
 /// The same way, saying which tracker was reached; it leads nowhere when that is answered with no.

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::logic::limits::inbox::Loss;
+use crate::logic::limits::shares::Who;
 use crate::model::{NodeId, PutId};
 use crate::wire::{Code, Put, PutEvent};
 
@@ -15,11 +17,9 @@ const WAITING: usize = 64;
 #[derive(Debug)]
 pub struct Offered {
     /// Whose.
-    pub from: NodeId,
+    pub who: Who,
     /// Where it is.
     pub addr: SocketAddr,
-    /// That is a friend.
-    pub friend: bool,
     /// What.
     pub put: Put,
     /// What becomes of it.
@@ -31,8 +31,8 @@ pub struct Offered {
 pub enum Arrival {
     /// Something is offered, perhaps again.
     Offered(Box<Offered>),
-    /// It is so no longer.
-    Withdrawn(NodeId, PutId),
+    /// It is so no longer, perhaps as it is not there any more.
+    Withdrawn(NodeId, PutId, Option<Loss>),
 }
 
 /// The way there; cheap to clone.
@@ -51,21 +51,16 @@ impl InboxRef {
     ///
     /// # Errors
     /// Unsupported where nobody listens, and what the inbox says.
-    pub async fn offer(
-        &self,
-        (from, addr): (NodeId, SocketAddr),
-        friend: bool,
-        put: Put,
-    ) -> Result<watch::Receiver<PutEvent>, Code> {
+    pub async fn offer(&self, (who, addr): (Who, SocketAddr), put: Put) -> Result<watch::Receiver<PutEvent>, Code> {
         let (reply, answer) = oneshot::channel();
-        let offered = Offered { from, addr, friend, put, reply };
+        let offered = Offered { who, addr, put, reply };
         self.0.send(Arrival::Offered(Box::new(offered))).await.map_err(|_| Code::Unsupported)?;
         answer.await.map_err(|_| Code::Closing)?
     }
 
     /// It is offered no longer.
-    pub async fn withdraw(&self, from: NodeId, put: PutId) {
+    pub async fn withdraw(&self, from: NodeId, put: PutId, loss: Option<Loss>) {
         // Where nobody listens there is nothing.
-        let _ = self.0.send(Arrival::Withdrawn(from, put)).await;
+        let _ = self.0.send(Arrival::Withdrawn(from, put, loss)).await;
     }
 }

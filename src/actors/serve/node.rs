@@ -25,6 +25,7 @@ use crate::actors::uploads::{Slot, UploadsRef};
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
+use crate::logic::limits::inbox::Loss;
 use crate::logic::limits::shares::{Limits, Who};
 use crate::logic::offers::search::Window;
 use crate::model::{ChunkList, ContentId, NodeId};
@@ -76,6 +77,16 @@ impl NodeAnswers {
     }
 }
 
+/// Whether a stream that ends so withdraws what was offered on it, and why that is.
+const fn withdrawal(code: Code) -> Option<Option<Loss>> {
+    match code {
+        Code::Cancelled => Some(None),
+        Code::Changed => Some(Some(Loss::Changed)),
+        Code::NotFound => Some(Some(Loss::Gone)),
+        _ => None,
+    }
+}
+
 /// Room for those who wait for an id.
 pub fn resolves() -> Pool {
     Pool::new(RESOLVES)
@@ -88,7 +99,10 @@ impl Answers for NodeAnswers {
 
     async fn answer(&self, link: &Link, request: Request, stream: Stream) {
         // To be a neighbour is no service: what a neighbour asks is judged when it asks. What is for the person has rules of its own.
-        if !matches!(request, Request::Join(_) | Request::Put(_)) && !self.shelf.access.serves(link.peer()) {
+        // Whoever was named for a content has that, and nothing else.
+        let is_open = matches!(request, Request::Join(_) | Request::Put(_));
+        let is_given = || request.content().is_some_and(|id| self.view(link).is_given(id));
+        if !is_open && !self.shelf.access.serves(link.peer()) && !is_given() {
             return stream.refuse(Code::Forbidden).await;
         }
         match request {
@@ -242,7 +256,7 @@ impl NodeAnswers {
         }
         let (from, number, teller) = (link.peer(), put.put, link.teller());
         put.receivers.iter_mut().for_each(|other| other.addrs.retain(|addr| teller.may_tell(*addr)));
-        let taken = self.inbox.offer((from, link.remote()), self.is_friend(from), put).await;
+        let taken = self.inbox.offer((self.who(link), link.remote()), put).await;
         let Some((mut events, mut stream)) = stream.unless_refused(taken).await else { return };
         let mut sent = stream.grant((), limits::CONTROL).await;
         while sent.is_ok() {
@@ -257,8 +271,10 @@ impl NodeAnswers {
                 },
                 // Nothing comes but the end.
                 end = frames::receive::<()>(&mut stream.recv, limits::CONTROL) => {
-                    if matches!(end, Err(CallError::Reset(Code::Cancelled))) {
-                        self.inbox.withdraw(from, number).await;
+                    if let Err(CallError::Reset(code)) = end
+                        && let Some(loss) = withdrawal(code)
+                    {
+                        self.inbox.withdraw(from, number, loss).await;
                     }
                     return;
                 }

@@ -53,6 +53,13 @@ impl View {
         if is_given { Arc::clone(&self.shelf.index.borrow()) } else { self.index() }
     }
 
+    /// Whether the content is here for this node by its id, whomever else this node serves.
+    pub fn is_given(&self, id: ContentId) -> bool {
+        let Some(node) = self.node else { return false };
+        let is_among = |entry: &Entry| entry.terms.among.as_ref().is_some_and(|nodes| nodes.contains(&node));
+        self.shelf.access.is_given(node, id) || self.shelf.transfers(id).iter().any(is_among)
+    }
+
     /// The transfers of it under way of which the node may know.
     fn transfers(&self, id: ContentId) -> Vec<Entry> {
         let mut all = self.shelf.transfers(id);

@@ -56,10 +56,9 @@ pub(crate) struct ShareArgs {
     /// The UDP address [default: any, port 4918 or the next free one]
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = node_listen, help_heading = "To whom, and how")]
     pub(crate) listen: Option<SocketAddr>,
-    /// The most that all uploads take together, such as 50M or 100Mbit/s
+    /// The most that is sent a second of all that this command offers, such as 50M or 100Mbit/s
     ///
-    /// A number alone is bytes a second; k, M or G alone count by 1024, as for curl. Where a node of this home runs already, it is of
-    /// what this command offers alone.
+    /// A number alone is bytes a second; k, M or G alone count by 1024, as for curl. All uploads of the node: `qshare limit`.
     #[arg(long, value_name = "RATE", help_heading = "To whom, and how")]
     pub(crate) limit: Option<Rate>,
     /// Go on offering it at the next start of this home's node, too, until `qshare unshare`

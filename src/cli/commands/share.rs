@@ -70,7 +70,9 @@ pub(crate) async fn node(context: &Context, arguments: NodeArgs) -> Result<Exit>
     if let Some(remote) = Remote::find(&context.home()).await? {
         is_free(&remote).await?;
     }
-    own(&context.of_service(), ShareArgs { friends_only, listen, limit, ..ShareArgs::default() }).await
+    let mut context = context.of_service();
+    context.settings.upload_limit = limit.or(context.settings.upload_limit);
+    own(&context, ShareArgs { friends_only, listen, ..ShareArgs::default() }).await
 }
 
 async fn own(context: &Context, arguments: ShareArgs) -> Result<Exit> {
@@ -228,7 +230,7 @@ fn options(context: &Context, arguments: &ShareArgs) -> Options {
         .options()
         .lifetime(Lifetime::LongRunning)
         .listen(arguments.listen.or(settings.node_listen).map_or(Listen::DefaultPorts, Listen::At))
-        .upload_limit(arguments.limit.or(settings.upload_limit))
+        .upload_limit(settings.upload_limit)
         .friends_only(arguments.friends_only)
         .inbox(settings.inbox.clone())
 }
@@ -241,7 +243,7 @@ async fn survey_all(context: &Context, wish: &ShareWish, signals: &mut Signals) 
     let job = tokio::task::spawn_blocking(move || survey(&paths, &options));
     let plan = heed(signals, job).await?.map_err(anyhow::Error::from)??;
     drop(activity);
-    Ok(plan)
+    Ok(SharePlan { limit: wish.limit, ..plan })
 }
 
 /// Tells what a node that serves reports.

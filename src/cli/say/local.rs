@@ -114,6 +114,7 @@ fn put(error: &ControlError) -> String {
             format!("{error}, so it was not accepted: give another directory with -o, or {}", remedy(cause))
         }
         ControlError::NoOffer { .. } => format!("{error}: `qshare inbox` shows how each stands"),
+        ControlError::LostThere { .. } => format!("{error}: have it sent again"),
         ControlError::LongText { .. } => format!("{error}: put it into a file"),
         ControlError::TooManyItems { .. } => format!("{error}: put them into a directory"),
         ControlError::TooManyReceivers { .. } => format!("{error}: send it several times"),

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use redb::TableDefinition;
 use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _};
@@ -25,6 +26,9 @@ const LISTS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("lists-1");
 
 /// Memory for pages. A tree of 58,000 files has 4 MiB of ids.
 const MEMORY: usize = 8 << 20;
+
+/// How long it is waited first for whoever has it; then twice that, and so on: 1.3 s in all.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The cache cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
@@ -65,7 +69,7 @@ impl HashCache {
     /// # Errors
     /// When another process has it, or the place cannot be written.
     pub fn open(path: &Path) -> Result<Opened, CacheError> {
-        let first = match create(path) {
+        let first = match create_in_turn(path) {
             Ok(db) => return Ok(Opened { cache: Self::of(db, path), renewed: None }),
             Err(error) => error,
         };
@@ -174,6 +178,17 @@ fn write(db: &Database, hashed: &[&Hashed]) -> Result<(), redb::Error> {
         }
     }
     Ok(write.commit()?)
+}
+
+/// Once whoever had it, and is ending, has closed it.
+fn create_in_turn(path: &Path) -> Result<Database, redb::Error> {
+    for pause in (0..7).map(|doubled| PAUSE * (1 << doubled)) {
+        match create(path) {
+            Err(redb::Error::DatabaseAlreadyOpen) => std::thread::sleep(pause),
+            result => return result,
+        }
+    }
+    create(path)
 }
 
 fn create(path: &Path) -> Result<Database, redb::Error> {
@@ -328,6 +343,19 @@ mod tests {
             assert!(list.is_none() || list == large(1).list, "{from}..{to}");
             cache.store(&[small(2)]).expect("store");
         }
+    }
+
+    #[test]
+    fn a_cache_that_is_being_closed_is_waited_for() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("cache.redb");
+        let cache = open(&path);
+        std::thread::scope(|scope| {
+            let next = scope.spawn(|| HashCache::open(&path).is_ok());
+            std::thread::sleep(PAUSE);
+            drop(cache);
+            assert!(next.join().expect("no panic"));
+        });
     }
 
     #[test]

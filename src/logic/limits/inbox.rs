@@ -3,20 +3,25 @@
 //! remembered for whoever asks again. Not responsible for fetching, nor for where it is kept.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::logic::limits::jobs::JobId;
-use crate::model::{NodeId, PutId};
+use crate::logic::limits::shares::Who;
+use crate::model::collection::manifest::MAX_FILES;
+use crate::model::{Kind, NodeId, PutId};
 use crate::wire::limits::{PUT_NAMES, PUT_TEXT};
-use crate::wire::{Code, Put, PutEvent};
+use crate::wire::{Code, Put, PutEvent, PutItem};
 
 /// Offers of one stranger that wait.
 const STRANGER: usize = 10;
 /// Offers of all strangers together that wait.
 const STRANGERS: usize = 100;
+/// Of these, those of one network: keys cost nothing, addresses do.
+const NETWORK: usize = STRANGERS / 4;
 /// Offers of one friend that wait: room of its own.
 const FRIEND: usize = 100;
 /// Offers that were accepted and are not there yet: more are not taken by rule. Strangers have half of these, and of the bytes.
@@ -85,6 +90,16 @@ impl Standing {
     }
 }
 
+/// Why something cannot come from whoever offered it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Loss {
+    /// It is another thing there now.
+    Changed,
+    /// There is nothing there any more.
+    Gone,
+}
+
 /// One offer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -104,6 +119,15 @@ pub struct Entry {
     pub jobs: Vec<JobId>,
     /// Bytes of it that are there.
     pub have: u64,
+    /// All of it was there already when it was accepted.
+    #[serde(default)]
+    pub there: bool,
+    /// Where whoever offers it is.
+    #[serde(default)]
+    pub network: Option<IpAddr>,
+    /// Why it comes from there no longer, as far as that was told.
+    #[serde(default)]
+    pub loss: Option<Loss>,
 }
 
 impl Entry {
@@ -191,19 +215,21 @@ impl Inbox {
         self.all().find(|(_, entry)| entry.from == from && entry.put.put == put).map(|(number, _)| number)
     }
 
-    /// Something is offered, at this time from 1970 on. What the node has offered before and was not decided against, or is on
+    /// Something is offered by this one, at this time from 1970 on. What the node has offered before and was not decided against, or is on
     /// its way, is that again: a command that was killed begins anew.
     ///
     /// # Errors
     /// BadRequest, TooLarge, or Busy where too much waits.
-    pub fn offer(&mut self, from: NodeId, friend: bool, put: Put, now: Duration) -> Result<Came, Code> {
+    pub fn offer(&mut self, who: Who, put: Put, now: Duration) -> Result<Came, Code> {
         check(&put)?;
+        let (from, network) = (who.peer, Some(who.network));
         let same = |entry: &Entry| entry.put.items == put.items && entry.put.text == put.text;
         if let Some(number) = self.of(from, put.put) {
             let Some(entry) = self.entries.get_mut(&number).filter(|entry| entry.is_cleared() || same(entry)) else {
                 return Err(Code::BadRequest);
             };
             entry.put.receivers = put.receivers;
+            (entry.network, entry.loss) = (network, None);
             if entry.state == Standing::Withdrawn {
                 entry.state = Standing::Waiting;
             }
@@ -211,22 +237,28 @@ impl Inbox {
         }
         let is_again = |entry: &Entry| entry.from == from && entry.state.is_open() && same(entry);
         if let Some((number, entry)) = self.entries.iter_mut().find(|(_, entry)| is_again(entry)) {
-            entry.put = put;
+            (entry.put, entry.network, entry.loss) = (put, network, None);
             return Ok(Came::Known(*number));
         }
-        self.make_room(from, friend)?;
+        self.make_room(who)?;
         self.last += 1;
         let (state, jobs) = (Standing::Waiting, Vec::new());
-        let entry = Entry { from, friend, put, since: now, state, outputs: Vec::new(), jobs, have: 0 };
+        let (outputs, friend) = (Vec::new(), who.friend);
+        let (have, there, loss) = (0, false, None);
+        let entry = Entry { from, friend, put, since: now, state, outputs, jobs, have, there, network, loss };
         self.entries.insert(self.last, entry);
         Ok(Came::New(self.last))
     }
 
-    fn make_room(&mut self, from: NodeId, friend: bool) -> Result<(), Code> {
+    fn make_room(&mut self, who: Who) -> Result<(), Code> {
         let waiting = self.entries.values().filter(|entry| entry.state == Standing::Waiting);
-        let own = waiting.clone().filter(|entry| entry.from == from).count();
-        let strangers = waiting.filter(|entry| !entry.friend).count();
-        let is_full = if friend { own >= FRIEND } else { own >= STRANGER || strangers >= STRANGERS };
+        let own = waiting.clone().filter(|entry| entry.from == who.peer).count();
+        let strangers = waiting.filter(|entry| !entry.friend);
+        let near = strangers.clone().filter(|entry| entry.network == Some(who.network)).count();
+        let is_full = match who.friend {
+            true => own >= FRIEND,
+            false => own >= STRANGER || near >= NETWORK || strangers.count() >= STRANGERS,
+        };
         if is_full {
             return Err(Code::Busy);
         }
@@ -263,6 +295,7 @@ impl Inbox {
         fits(&|_| true, ACCEPTED, most)
             && (entry.friend
                 || fits(&|other| !other.friend, ACCEPTED / 2, most / 2)
+                    && fits(&|other| !other.friend && other.network == entry.network, NETWORK, most / 2)
                     && fits(&|other| !other.friend && other.from == entry.from, STRANGER, most / 2))
     }
 
@@ -303,44 +336,63 @@ impl Inbox {
         Ok(cleared)
     }
 
-    /// Whoever offered it does so no longer. What is on its way goes on as long as somebody gives.
-    pub fn withdraw(&mut self, from: NodeId, put: PutId) -> Option<u32> {
+    /// Whoever offered it does so no longer: its number, and whether transfers of it are to be ended, as nobody gives it. What is
+    /// on its way goes on as long as somebody may.
+    pub fn withdraw(&mut self, from: NodeId, put: PutId, loss: Option<Loss>) -> Option<(u32, bool)> {
         let number = self.of(from, put)?;
-        let entry = self.entries.get_mut(&number).filter(|entry| entry.state == Standing::Waiting)?;
+        let entry = self.entries.get_mut(&number).filter(|entry| entry.state.is_open())?;
         // A message has arrived.
         if entry.put.items.is_empty() {
             return None;
         }
-        entry.state = Standing::Withdrawn;
-        Some(number)
+        let is_under_way = entry.state == Standing::Accepted;
+        entry.loss = loss.or(entry.loss);
+        // Whoever offers it is one of those that give.
+        let is_over = !is_under_way || (loss.is_some() && entry.put.receivers.len() < 2);
+        if is_over {
+            entry.state = Standing::Withdrawn;
+        }
+        (is_over || loss.is_some()).then_some((number, is_over && is_under_way))
     }
 }
 
 /// Whether it can be an offer at all.
 fn check(put: &Put) -> Result<(), Code> {
-    let names = put.items.iter().map(|item| item.name.as_str().len()).sum::<usize>();
-    if names > PUT_NAMES || put.text.len() > PUT_TEXT {
+    let items = &put.items;
+    let names = items.iter().map(|item| item.name.as_str().len()).sum::<usize>();
+    let bytes = items.iter().try_fold(0_u64, |sum, item| sum.checked_add(item.size));
+    let is_large = |item: &PutItem| item.files as usize > MAX_FILES;
+    if names > PUT_NAMES || put.text.len() > PUT_TEXT || bytes.is_none() || items.iter().any(is_large) {
         return Err(Code::TooLarge);
     }
-    let is_one = |name: &str| !name.contains('/');
-    let is_nothing = put.items.is_empty() && put.text.is_empty();
-    match is_nothing || put.items.iter().any(|item| !is_one(item.name.as_str()) || item.name.is_reserved()) {
-        true => Err(Code::BadRequest),
-        false => Ok(()),
-    }
+    let is_nothing = items.is_empty() && put.text.is_empty();
+    if is_nothing || items.iter().any(is_nonsense) { Err(Code::BadRequest) } else { Ok(()) }
+}
+
+/// Whether nothing can be this.
+fn is_nonsense(item: &PutItem) -> bool {
+    let is_whole = match item.kind {
+        Kind::File => item.files == 1,
+        Kind::Collection => item.files > 0 || item.size == 0,
+    };
+    !is_whole || item.name.as_str().contains('/') || item.name.is_reserved()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ContentId, Kind, SafePath};
-    use crate::wire::PutItem;
+    use crate::model::{ContentId, Kind, Provider, SafePath};
 
     const RULES: Rules = Rules { accept: Accept::Friends, bytes: 100, files: 5 };
     const NOW: Duration = Duration::from_secs(1);
 
     fn node(byte: u8) -> NodeId {
         NodeId::from_bytes([byte; 32])
+    }
+
+    /// In a network of its own.
+    fn who(byte: u8, friend: bool) -> Who {
+        Who { peer: node(byte), network: IpAddr::from([10, 0, 0, byte]), friend }
     }
 
     fn put(number: u8, name: &str, size: u64) -> Put {
@@ -351,7 +403,7 @@ mod tests {
     }
 
     fn standing(inbox: &mut Inbox, friend: bool, put: Put) -> Standing {
-        let Ok(Came::New(number)) = inbox.offer(node(1), friend, put, NOW) else { panic!("it is new") };
+        let Ok(Came::New(number)) = inbox.offer(who(1, friend), put, NOW) else { panic!("it is new") };
         let state = inbox.by_rule(number, &RULES);
         inbox.entry_mut(number).expect("there").state = state;
         state
@@ -364,7 +416,10 @@ mod tests {
         assert_eq!(standing(&mut inbox, true, put(2, "b", 60)), Standing::Accepted);
         assert_eq!(standing(&mut inbox, true, put(3, "c", 60)), Standing::Waiting);
         assert_eq!(standing(&mut inbox, true, put(4, ".bashrc", 1)), Standing::Waiting);
-        let many = Put { items: vec![PutItem { files: 6, ..put(5, "d", 1).items.remove(0) }], ..put(5, "d", 1) };
+        let many = Put {
+            items: vec![PutItem { kind: Kind::Collection, files: 6, ..put(5, "d", 1).items.remove(0) }],
+            ..put(5, "d", 1)
+        };
         assert_eq!(standing(&mut inbox, true, many), Standing::Waiting);
         let (always, never) = (Rules { accept: Accept::Always, ..RULES }, Rules { accept: Accept::Never, ..RULES });
         assert_eq!(inbox.by_rule(1, &always), Standing::Accepted);
@@ -375,8 +430,8 @@ mod tests {
     fn what_strangers_have_on_its_way_leaves_friends_half() {
         let rules = Rules { accept: Accept::Always, ..RULES };
         let mut inbox = Inbox::default();
-        let mut come = |who: u8, friend: bool, put: Put| {
-            let Ok(Came::New(number)) = inbox.offer(node(who), friend, put, NOW) else { panic!("it is new") };
+        let mut come = |from: u8, friend: bool, put: Put| {
+            let Ok(Came::New(number)) = inbox.offer(who(from, friend), put, NOW) else { panic!("it is new") };
             let state = inbox.by_rule(number, &rules);
             inbox.entry_mut(number).expect("there").state = state;
             state
@@ -396,33 +451,71 @@ mod tests {
     #[test]
     fn strangers_have_so_much_room_together_and_friends_their_own() {
         let mut inbox = Inbox::default();
-        let mut fill = |who: u8, friend: bool| {
-            let mut offer = |number: &u8| inbox.offer(node(who), friend, put(*number, "a", 1), NOW);
+        let mut fill = |from: u8, friend: bool| {
+            let mut offer = |number: &u8| inbox.offer(who(from, friend), put(*number, "a", 1), NOW);
             (0..=u8::MAX).filter(|number| matches!(offer(number), Ok(Came::New(_)))).count()
         };
         let all: usize = (1..=20).map(|who| fill(who, false)).sum();
         assert_eq!(all, STRANGERS);
         assert_eq!((fill(1, false), fill(100, true)), (0, FRIEND));
-        assert_eq!(inbox.offer(node(30), false, put(1, "a", 1), NOW), Err(Code::Busy));
+        assert_eq!(inbox.offer(who(30, false), put(1, "a", 1), NOW), Err(Code::Busy));
+    }
+
+    #[test]
+    fn the_keys_of_one_network_have_a_share_of_the_room_of_strangers() {
+        let mut inbox = Inbox::default();
+        let at = |from: u8, network: u8| Who { network: IpAddr::from([203, 0, network, 0]), ..who(from, false) };
+        let mut fill = |who: Who| {
+            let mut offer = |number: &u8| inbox.offer(who, put(*number, "a", 1), NOW);
+            (0..=u8::MAX).filter(|number| matches!(offer(number), Ok(Came::New(_)))).count()
+        };
+        let of_one: usize = (1..=10).map(|from| fill(at(from, 1))).sum();
+        assert_eq!((of_one, fill(at(20, 2)), fill(who(30, true))), (NETWORK, STRANGER, FRIEND));
+        assert_eq!(fill(Who { friend: true, ..at(31, 1) }), FRIEND, "a friend there has its own");
+    }
+
+    #[test]
+    fn what_has_changed_at_its_sender_ends_unless_others_may_give_it() {
+        let mut inbox = Inbox::default();
+        let id = |number: u8| PutId::from_bytes([number; 16]);
+        let mut come = |number: u8, others: u8| {
+            let provider = |byte: u8| Provider { node: node(byte), addrs: Vec::new() };
+            let receivers = (1..=1 + others).map(provider).collect();
+            inbox.offer(who(1, false), Put { receivers, ..put(number, "a", 1) }, NOW).expect("taken");
+            inbox.entry_mut(number.into()).expect("there").state = Standing::Accepted;
+        };
+        (come(1, 0), come(2, 1), come(3, 0));
+        inbox.entry_mut(3).expect("there").state = Standing::Waiting;
+        assert_eq!(inbox.withdraw(node(1), id(1), None), None, "who only goes may come again");
+        assert_eq!(inbox.withdraw(node(1), id(1), Some(Loss::Changed)), Some((1, true)));
+        assert_eq!(inbox.withdraw(node(1), id(2), Some(Loss::Gone)), Some((2, false)));
+        assert_eq!(inbox.withdraw(node(1), id(3), Some(Loss::Gone)), Some((3, false)));
+        let stands = |number: u32| inbox.entry(number).map(|entry| (entry.state, entry.loss));
+        assert_eq!(stands(1), Some((Standing::Withdrawn, Some(Loss::Changed))));
+        assert_eq!(stands(2), Some((Standing::Accepted, Some(Loss::Gone))));
+        assert_eq!(stands(3), Some((Standing::Withdrawn, Some(Loss::Gone))));
+        assert_eq!(inbox.withdraw(node(1), id(3), Some(Loss::Gone)), None, "it is over");
+        assert_eq!(inbox.offer(who(1, false), put(3, "a", 1), NOW), Ok(Came::Known(3)));
+        assert_eq!(inbox.entry(3).map(|entry| (entry.state, entry.loss)), Some((Standing::Waiting, None)));
     }
 
     #[test]
     fn what_comes_again_is_the_same_and_what_has_changed_is_refused() {
         let mut inbox = Inbox::default();
-        assert_eq!(inbox.offer(node(1), false, put(1, "a", 1), NOW), Ok(Came::New(1)));
-        assert_eq!(inbox.offer(node(1), false, put(1, "a", 1), NOW), Ok(Came::Known(1)));
-        assert_eq!(inbox.offer(node(1), false, put(1, "a", 2), NOW), Err(Code::BadRequest));
+        assert_eq!(inbox.offer(who(1, false), put(1, "a", 1), NOW), Ok(Came::New(1)));
+        assert_eq!(inbox.offer(who(1, false), put(1, "a", 1), NOW), Ok(Came::Known(1)));
+        assert_eq!(inbox.offer(who(1, false), put(1, "a", 2), NOW), Err(Code::BadRequest));
         // A command that was killed offers it under another number.
         let anew = Put { put: PutId::from_bytes([9; 16]), ..put(1, "a", 1) };
-        assert_eq!(inbox.offer(node(1), false, anew.clone(), NOW), Ok(Came::Known(1)));
+        assert_eq!(inbox.offer(who(1, false), anew.clone(), NOW), Ok(Came::Known(1)));
         assert_eq!(inbox.of(node(1), anew.put), Some(1));
         inbox.entry_mut(1).expect("there").state = Standing::Declined;
-        assert_eq!(inbox.offer(node(1), false, anew, NOW), Ok(Came::Known(1)));
-        assert_eq!(inbox.offer(node(1), false, put(1, "a", 1), NOW), Ok(Came::New(2)));
+        assert_eq!(inbox.offer(who(1, false), anew, NOW), Ok(Came::Known(1)));
+        assert_eq!(inbox.offer(who(1, false), put(1, "a", 1), NOW), Ok(Came::New(2)));
         assert_eq!(inbox.waiting(Some(1)), Err(Some(Standing::Declined)));
         assert_eq!((inbox.waiting(Some(7)), inbox.waiting(None)), (Err(None), Ok(vec![2])));
-        assert_eq!(inbox.withdraw(node(1), PutId::from_bytes([1; 16])), Some(2));
-        assert_eq!(inbox.offer(node(1), false, put(1, "a/b", 1), NOW), Err(Code::BadRequest));
+        assert_eq!(inbox.withdraw(node(1), PutId::from_bytes([1; 16]), None), Some((2, false)));
+        assert_eq!(inbox.offer(who(1, false), put(1, "a/b", 1), NOW), Err(Code::BadRequest));
     }
 
     #[test]
@@ -432,31 +525,40 @@ mod tests {
             [Standing::Waiting, Standing::Accepted, Standing::Declined, Standing::Done].iter().enumerate()
         {
             let number = u8::try_from(number + 1).expect("few");
-            assert_eq!(inbox.offer(node(1), false, put(number, "a", 1), NOW), Ok(Came::New(number.into())));
+            assert_eq!(inbox.offer(who(1, false), put(number, "a", 1), NOW), Ok(Came::New(number.into())));
             inbox.entry_mut(number.into()).expect("there").state = *state;
         }
         assert_eq!(inbox.clear(Some(2)), Err(Some(Standing::Accepted)));
         let cleared: Vec<u32> = inbox.clear(None).expect("some").into_iter().map(|(number, _)| number).collect();
         assert_eq!((cleared, inbox.entries().map(|(number, _)| number).collect()), (vec![3, 4], vec![1, 2]));
         assert_eq!((inbox.clear(Some(3)), inbox.clear(None)), (Err(None), Ok(Vec::new())));
-        assert_eq!(inbox.offer(node(1), false, put(4, "a", 1), NOW), Ok(Came::Known(4)));
+        assert_eq!(inbox.offer(who(1, false), put(4, "a", 1), NOW), Ok(Came::Known(4)));
         assert_eq!(inbox.entry(4).map(Entry::event), Some(PutEvent::Done));
         // What was withdrawn may come again.
-        inbox.withdraw(node(1), PutId::from_bytes([1; 16]));
+        inbox.withdraw(node(1), PutId::from_bytes([1; 16]), None);
         assert_eq!(inbox.clear(Some(1)).map(|cleared| cleared.len()), Ok(1));
-        assert_eq!(inbox.offer(node(1), false, put(1, "a", 1), NOW), Ok(Came::New(5)));
+        assert_eq!(inbox.offer(who(1, false), put(1, "a", 1), NOW), Ok(Came::New(5)));
     }
 
     #[test]
     fn more_is_refused_than_can_be_looked_at() {
         let mut inbox = Inbox::default();
         let text = |len: usize| Put { items: Vec::new(), text: "x".repeat(len), ..put(1, "a", 1) };
-        assert_eq!(inbox.offer(node(1), false, text(0), NOW), Err(Code::BadRequest));
-        assert_eq!(inbox.offer(node(1), false, text(PUT_TEXT + 1), NOW), Err(Code::TooLarge));
-        assert_eq!(inbox.offer(node(1), false, text(PUT_TEXT), NOW), Ok(Came::New(1)));
+        assert_eq!(inbox.offer(who(1, false), text(0), NOW), Err(Code::BadRequest));
+        assert_eq!(inbox.offer(who(1, false), text(PUT_TEXT + 1), NOW), Err(Code::TooLarge));
+        assert_eq!(inbox.offer(who(1, false), text(PUT_TEXT), NOW), Ok(Came::New(1)));
         assert_eq!(inbox.entry(1).map(Entry::event), Some(PutEvent::Done));
         let name = "x".repeat(200);
         let items = vec![put(2, &name, 1).items.remove(0); 21];
-        assert_eq!(inbox.offer(node(1), false, Put { items, ..put(2, "a", 1) }, NOW), Err(Code::TooLarge));
+        assert_eq!(inbox.offer(who(1, false), Put { items, ..put(2, "a", 1) }, NOW), Err(Code::TooLarge));
+        let mut of = |kind: Kind, size: u64, files: u32| {
+            let items = vec![PutItem { kind, files, ..put(3, "a", size).items.remove(0) }; 2];
+            inbox.offer(who(1, false), Put { items, ..put(3, "a", 1) }, NOW)
+        };
+        assert_eq!(of(Kind::File, u64::MAX, 1), Err(Code::TooLarge), "more bytes than can be counted");
+        assert_eq!(of(Kind::Collection, 1, 1_000_000), Err(Code::TooLarge));
+        assert_eq!(of(Kind::File, 1, 2), Err(Code::BadRequest), "a file is one file");
+        assert_eq!(of(Kind::Collection, 1, 0), Err(Code::BadRequest), "bytes without a file");
+        assert_eq!(of(Kind::Collection, 0, 0), Ok(Came::New(2)));
     }
 }

@@ -73,12 +73,6 @@ impl Reserved {
     pub fn is_for(&self, id: ContentId, node: NodeId) -> bool {
         self.ids.get(&id).is_some_and(|holders| holders.nodes.contains(&node))
     }
-
-    /// Whether anything is for this node by its id.
-    #[must_use]
-    pub fn knows(&self, node: NodeId) -> bool {
-        self.ids.values().any(|holders| holders.nodes.contains(&node))
-    }
 }
 
 /// Whether this name is one of these, or lies beneath one.

@@ -33,8 +33,8 @@ pub fn suggestions(query: &Query, hits: &[FoundHit]) -> Vec<Suggestion> {
         let Some((name, mistakes, words)) = found.hit.names.iter().find_map(|name| spelled(&near, name)) else {
             continue;
         };
-        // To look for the same again would find nothing again.
-        if words == given {
+        // To look for the same again would find nothing again; two words that are one are two things that were meant.
+        if words == given || words.split(' ').unique().count() < query.words().iter().unique().count() {
             continue;
         }
         let new = || (mistakes, Suggestion { words: words.clone(), hits: 0, names: Vec::new() });
@@ -71,5 +71,7 @@ mod tests {
         assert_eq!(told, [("turing", 4, 3), ("turning", 1, 1)]);
         let apart = Query::parse(&["x-turing"]).expect("a word");
         assert_eq!(suggestions(&apart, &[found("x/Turing 1936.pdf")]), [], "its own words");
+        let two = Query::parse(&["turing.pdf", "turing2.pdf"]).expect("words");
+        assert_eq!(suggestions(&two, &[found("x/turing.pdf"), found("x/turing2.pdf")]), [], "two things");
     }
 }

@@ -20,10 +20,10 @@ use super::{RequestId, Transfer};
 
 /// Lists asked for at the same time: enough to hide a round trip, few enough to leave the streams to units.
 pub(super) const AHEAD: usize = 8;
-/// Nothing of a file can be asked for before its list: one that has not come after so long and [`ROUNDS`] is asked of a
-/// second provider as well. That costs a thirtieth of the file where the line is slow.
+/// Nothing of a file can be asked for before its list: one that has not come after so long, or after [`ROUNDS`], is
+/// asked of a second provider as well. That costs a thirtieth of the file where the line is slow.
 const LATE: Duration = Duration::from_millis(10);
-/// Round trips that a list may take besides.
+/// Round trips that a list may take, where these are longer.
 const ROUNDS: u32 = 2;
 /// And the time that all takes that its provider owes, at so many bytes per second, up to [`LATEST`].
 const LINE: u64 = 10_000_000;
@@ -87,7 +87,7 @@ impl Transfer {
             let request = self.requests.get(id)?;
             let provider = self.providers.get(&request.node)?;
             let line = duration(self.outstanding_of(provider), LINE).min(LATEST);
-            Some(now >= request.since + LATE + ROUNDS * provider.rtt + line)
+            Some(now >= request.since + LATE.max(ROUNDS * provider.rtt) + line)
         };
         let all_late = |ids: &BTreeSet<RequestId>| ids.iter().all(|id| is_late(id).unwrap_or(true));
         let is_short = |file: usize| self.map.files()[file].layout.chunks() <= SHORT;

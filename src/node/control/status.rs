@@ -30,17 +30,18 @@ pub(super) async fn of(node: &Node, board: &Board, (up, refused): (Duration, u64
     let inner = &node.inner;
     let (known, uploads) = (board.trackers(), node.count_uploads().await);
     let answers = |addr| (!known.is_empty()).then(|| known.values().any(|known| known.reached.contains(&addr)));
-    let trackers = inner.finder.trackers().map(|responder| &responder.target);
-    let held = |tracker: &PeerTarget| known.get(&tracker.to_string()).map(|known| known.offers);
+    let state = |tracker: PeerTarget, partly| {
+        let offers = known.get(&tracker.to_string()).map(|known| known.offers);
+        TrackerState { tracker: tracker.host_port(), offers, partly }
+    };
+    let whole = inner.finder.trackers().map(|responder| state(responder.target.clone(), false));
+    let partly = inner.announcer.further().await.into_iter().map(|tracker| state(tracker, true));
     let index = inner.shelf.index();
     ControlStatus {
         running: running(node),
         up_ms: millis(up),
         addrs: node.endpoint.candidates().into_iter().map(|addr| OwnAddress { addr, answers: answers(addr) }).collect(),
-        trackers: trackers
-            .map(|tracker| TrackerState { offers: held(tracker), tracker: tracker.host_port() })
-            .take(LISTED)
-            .collect(),
+        trackers: whole.chain(partly).take(LISTED).collect(),
         neighbours: neighbours(node).await,
         friends: friends(node).await,
         offers: index.public().all().names,

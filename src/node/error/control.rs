@@ -37,6 +37,12 @@ pub enum ControlError {
         /// Why.
         cause: Cause,
     },
+    /// What is to be fetched cannot come from whoever offered it any more.
+    #[error("it {} at its sender since it was offered", if *is_gone { "is gone" } else { "has changed" })]
+    LostThere {
+        /// There is nothing there any more.
+        is_gone: bool,
+    },
     /// There is no such offer in the inbox that waits.
     #[error("{}", no_offer(*.number, *.state))]
     NoOffer {
@@ -262,7 +268,7 @@ impl ControlError {
             Self::NoOffer { .. } => ErrorCode::Usage,
             Self::NoInboxDir { .. } | Self::NotKept { .. } | Self::StillKept { .. } => ErrorCode::Destination,
             Self::NotOffered { .. } | Self::NotRunning => ErrorCode::NotFound,
-            Self::OtherSource { .. } | Self::Unhashed { .. } => ErrorCode::Unreadable,
+            Self::LostThere { .. } | Self::OtherSource { .. } | Self::Unhashed { .. } => ErrorCode::Unreadable,
             Self::Nameless { .. } => ErrorCode::Unreachable,
             Self::Itself => ErrorCode::Usage,
             Self::LongText { .. }

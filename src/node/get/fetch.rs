@@ -45,7 +45,7 @@ impl Get {
         let shares = self.request.share != ShareBack::Never;
         let request = self.transfer(&contents, &partial, resumed);
         let mut download = parts.downloads.start(request).await?;
-        download.providers(hit.providers.clone());
+        download.providers(given::first(self.request.given.as_ref(), &hit.providers));
         self.report.phase(Phase::Fetching);
         let noting = givers::begin(&place, &contents, &download);
         let is_open = shares && self.request.given.is_none();
@@ -133,6 +133,9 @@ impl Get {
                 let plane = self.report.now().plane;
                 following.spawn(near::follow(overlay.clone(), own, contents.wanted.content, plane, found.clone()));
             }
+        }
+        if let Some(given) = self.request.given.clone() {
+            following.spawn(given::meet(self.finder.connections.clone(), given, found.clone()));
         }
         if let Some(late) = late {
             following.spawn(late.run(self.report.clone(), found.clone()));

@@ -32,7 +32,7 @@ const IDLE: Duration = Duration::from_secs(3);
 const SECOND: Duration = Duration::from_millis(100);
 /// Sooner where one of the first so many is late, that is once it is connected:
 const QUICK: usize = 3;
-/// by so long, by so many round trips, and for the list itself the time that it takes at so many bytes a second at most, up to
+/// by so long, or so many round trips, and for the list itself besides the time that it takes at so many bytes a second at most, up to
 /// so long. As chunk lists are late.
 const LATE: Duration = Duration::from_millis(10);
 const ROUNDS: u32 = 2;
@@ -202,7 +202,7 @@ async fn from_one(
     let link = connections.to_node(provider.node, provider.addrs.clone()).await?;
     let request = Request::Manifest(Manifest { id });
     link.widen();
-    let late = LATE + ROUNDS * link.rtt();
+    let late = LATE.max(ROUNDS * link.rtt());
     let head = frames::call::<ManifestHead>(&link, &request, limits::CONTROL);
     let (head, _open, mut recv) = turns.told_late(late, head).await?;
     let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST);

@@ -73,9 +73,10 @@ impl Keeper {
             tokio::select! {
                 arrival = arrivals.recv() => match arrival {
                     Some(Arrival::Offered(offered)) => self.offered(*offered).await,
-                    Some(Arrival::Withdrawn(from, put)) => {
-                        let number = self.inbox.withdraw(from, put);
-                        number.into_iter().for_each(|number| self.tell(number));
+                    Some(Arrival::Withdrawn(from, put, loss)) => {
+                        if let Some((number, ends)) = self.inbox.withdraw(from, put, loss) {
+                            self.withdrawn(number, ends);
+                        }
                     }
                     None => return,
                 },
@@ -118,12 +119,13 @@ impl Keeper {
     }
 
     async fn offered(&mut self, offered: Offered) {
-        let Offered { from, addr, friend, mut put, reply } = offered;
+        let Offered { who, addr, mut put, reply } = offered;
+        let from = who.peer;
         // Whoever offers it is the first to give it.
         put.receivers.retain(|other| other.node != from);
         put.receivers.truncate(PUT_RECEIVERS - 1);
         put.receivers.insert(0, Provider { node: from, addrs: vec![addr] });
-        let came = match self.inbox.offer(from, friend, put, time_of_day()) {
+        let came = match self.inbox.offer(who, put, time_of_day()) {
             Ok(came) => came,
             // Whoever offers it may have gone, here and below.
             Err(code) => return drop(reply.send(Err(code))),
@@ -213,6 +215,16 @@ impl Keeper {
         rows
     }
 
+    /// It is offered no longer; where nothing of it can come any more, nothing unfinished stays.
+    fn withdrawn(&mut self, number: u32, ends: bool) {
+        if let Some(entry) = self.inbox.entry_mut(number).filter(|_| ends) {
+            let ended = entry.clone();
+            (entry.outputs, entry.jobs, entry.have) = Default::default();
+            self.discard(&ended);
+        }
+        self.tell(number);
+    }
+
     /// What was accepted waits for a person again, and its transfers are ended; where it went is known, for what has come is kept.
     async fn open_again(&mut self, number: u32, jobs: Vec<JobId>) {
         for id in jobs {
@@ -246,7 +258,7 @@ impl Keeper {
         if let Some(number) = number.filter(|_| self.inbox.accepted().next().is_some()) {
             let stuck = self.rows().await.into_iter().find(|row| row.number == number && row.trouble.is_some());
             if let Some(row) = stuck {
-                self.open_again(number, row.entry.jobs).await;
+                self.open_again(row.number, row.entry.jobs).await;
             }
         }
         let mut rows = Vec::new();
@@ -291,12 +303,12 @@ impl Keeper {
         let taken: HashSet<PathBuf> = accepted.flat_map(|(_, entry)| entry.outputs.clone()).collect();
         let (dir, items) = (dir.to_owned(), entry.put.items.clone());
         let chosen = spawn_blocking(move || outputs(&dir, &items, taken)).await?;
-        let outputs = chosen.map_err(|(path, cause)| ControlError::NoInboxDir { path: path.into(), cause })?;
+        let (outputs, there) = chosen.map_err(|(path, cause)| ControlError::NoInboxDir { path: path.into(), cause })?;
         let before = self.inbox.entry(number).filter(|entry| entry.outputs != outputs).cloned();
         // It goes elsewhere than what an earlier transfer has left of it.
         before.iter().for_each(|before| self.discard(before));
         if let Some(entry) = self.inbox.entry_mut(number) {
-            entry.outputs = outputs;
+            (entry.outputs, entry.there) = (outputs, there);
         }
         // A message is there when it was read.
         let is_text = self.inbox.entry(number).is_some_and(|entry| entry.put.items.is_empty());

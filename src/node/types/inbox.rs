@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::logic::limits::inbox::{Accept, Entry, Rules};
+use crate::logic::limits::inbox::{Accept, Entry, Loss, Rules, Standing};
 use crate::logic::limits::jobs::JobId;
-use crate::node::Error;
+use crate::node::{ControlError, Error};
 
 /// Bytes that are taken without a person, where nothing else is said.
 const BYTES: u64 = 10 << 30;
@@ -40,4 +40,14 @@ pub struct InboxRow {
     pub entry: Entry,
     /// The transfer of it that does not go on, and why.
     pub trouble: Option<(JobId, Error)>,
+}
+
+impl InboxRow {
+    /// That whoever offered it has it no longer, and so why it does not come.
+    #[must_use]
+    pub fn loss(&self) -> Option<Error> {
+        let is_open = self.entry.state == Standing::Withdrawn || self.trouble.is_some();
+        let loss = self.entry.loss.filter(|_| is_open)?;
+        Some(ControlError::LostThere { is_gone: loss == Loss::Gone }.into())
+    }
 }

@@ -140,7 +140,8 @@ fn what_a_node_reports_travels() {
     travels(Event::Offer { id: ContentId::of(b"x"), name: name(), node: node(), addr: addr() });
     let put = Put { put: PutId::from_bytes([1; 16]), items: Vec::new(), text: "hi".to_owned(), receivers: Vec::new() };
     let (mut inbox, since) = (Inbox::default(), Duration::from_secs(1));
-    assert!(inbox.offer(node(), true, put, since).is_ok());
+    let who = crate::logic::limits::shares::Who { peer: node(), network: addr().ip(), friend: true };
+    assert!(inbox.offer(who, put, since).is_ok());
     let row = |(number, entry): (u32, &crate::node::Entry)| InboxRow { number, entry: entry.clone(), trouble: None };
     inbox.entries().map(row).for_each(|row| travels(Event::Inbox(Box::new(row))));
     travels(inbox);

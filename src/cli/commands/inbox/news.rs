@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::interval;
 
-use super::show::{is_message, line, on_one_line, size, stuck, what};
+use super::show::{is_message, line, on_one_line, size, stuck, what, why};
 use crate::cli::commands::events::until_stopped;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -114,9 +114,13 @@ pub(super) fn sentence(context: &Context, row: &InboxRow) -> String {
         }
         Standing::Accepted => format!("fetching {what} ({size}) from {who} into {}", dir(entry)),
         Standing::Done if is_message(entry) => format!("read: {what} from {who}"),
+        Standing::Done if entry.there => format!("already here: {what} from {who}"),
         Standing::Done => format!("there: {what} from {who}"),
         Standing::Declined => format!("declined: {what} from {who}"),
-        Standing::Withdrawn => format!("{who} does not offer {what} any more"),
+        Standing::Withdrawn => {
+            let why = why(context, row).map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{who} does not offer {what} any more{why}")
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::news::sentence;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::render::human::{counted, duration, percent};
@@ -25,8 +26,8 @@ pub(super) fn rows(context: &Context, rows: &[InboxRow], none: &str) -> Result<(
         return Ok(());
     }
     context.output.table(&table(context, rows))?;
-    for row in rows.iter().filter(|row| row.trouble.is_some()) {
-        context.output.warn(&stuck(context, row));
+    for row in rows.iter().filter(|row| why(context, row).is_some()) {
+        context.output.warn(&sentence(context, row));
     }
     if rows.iter().any(|row| row.entry.state == Standing::Waiting && !row.entry.put.text.is_empty()) {
         context.output.remark("qshare: `qshare inbox read NUMBER` shows a message whole");
@@ -38,13 +39,17 @@ pub(super) fn line<'a>(context: &'a Context, row: &'a InboxRow) -> Line<'a> {
     Line::Inbox(InboxLine::of(row, context.output.names(), why(context, row)))
 }
 
-fn why(context: &Context, row: &InboxRow) -> Option<String> {
-    row.trouble.as_ref().map(|(_, error)| say::error(error, context.output.names()))
+pub(super) fn why(context: &Context, row: &InboxRow) -> Option<String> {
+    let error = row.loss().or_else(|| row.trouble.as_ref().map(|(_, error)| error.clone()));
+    error.map(|error| say::error(&error, context.output.names()))
 }
 
 /// That a transfer does not go on.
 pub(super) fn stuck(context: &Context, row: &InboxRow) -> String {
     let (number, why) = (row.number, why(context, row).unwrap_or_default());
+    if row.loss().is_some() {
+        return format!("number {number} does not go on: {why}; `qshare inbox decline {number}` ends it");
+    }
     let job = row.trouble.as_ref().map(|(job, _)| format!("`qshare jobs retry {job}` tries it again, "));
     format!(
         "number {number} does not go on: {why}; {}`qshare inbox accept {number} -o DIR` begins anew elsewhere",

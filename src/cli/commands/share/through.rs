@@ -33,7 +33,7 @@ pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArg
         _ = signals.next() => return Ok(Exit::DONE),
     };
     let running = &status.running;
-    let trackers = status.trackers.iter().map(|known| known.tracker.clone()).chain(further).collect();
+    let trackers = told_of_all(&status).map(str::to_owned).chain(further).collect();
     let reach = Reach { trackers, lan: running.lan, neighbours: !running.only_peers || !status.neighbours.is_empty() };
     tell_begin(context, &offered, &reach.audience(context, arguments.friends_only));
     if arguments.keep {
@@ -49,9 +49,13 @@ pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArg
     follow_there(context, (remote, &offered.before), ("sharing", sharing), &mut signals).await
 }
 
+fn told_of_all(status: &ControlStatus) -> impl Iterator<Item = &str> {
+    status.trackers.iter().filter(|known| !known.partly).map(|known| known.tracker.as_str())
+}
+
 /// Trackers that the node does not tell of everything: they are told of this.
 fn untold(context: &Context, status: &ControlStatus) -> Vec<PeerTarget> {
-    let is_told = |tracker: &PeerTarget| status.trackers.iter().any(|known| known.tracker == tracker.host_port());
+    let is_told = |tracker: &PeerTarget| told_of_all(status).any(|told| told == tracker.host_port());
     context.settings.trackers.iter().filter(|tracker| !is_told(tracker)).cloned().collect()
 }
 

@@ -22,7 +22,7 @@ view! {
         up_s: u64 = told.up_ms / 1000,
         /// Its addresses, the likeliest first.
         addrs: Vec<OwnAddress> = told.addrs,
-        /// The trackers that it was given.
+        /// The trackers that it was given, and those that some of its offers were given.
         trackers: Vec<TrackerState> = told.trackers,
         /// Its neighbours.
         neighbours: Vec<NeighbourState> = told.neighbours,
@@ -57,7 +57,8 @@ impl RunningNode {
         lines.extend(self.addrs.iter().map(|of| ("address", format!("{}{}", of.addr, reached(of.answers)))));
         lines.extend(self.trackers.iter().map(|of| {
             let offers = of.offers.map_or_else(|| "not reached".to_owned(), |n| counted(n, "offer"));
-            ("tracker", format!("{}  {offers}", Shown(&of.tracker)))
+            let alone = if of.partly { ", told of no others" } else { "" };
+            ("tracker", format!("{}  {offers}{alone}", Shown(&of.tracker)))
         }));
         lines.extend(self.neighbours.iter().map(|of| {
             let rtt = Duration::from_micros(of.rtt_us).as_secs_f64() * 1e3;

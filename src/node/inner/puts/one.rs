@@ -75,8 +75,13 @@ impl One {
     }
 
     async fn give_up(&mut self, to: &mut SendStream) {
+        let code = match self.state() {
+            Some(Receiving::Changed) => Code::Changed,
+            Some(Receiving::Gone) => Code::NotFound,
+            _ => Code::Cancelled,
+        };
         // It may have gone.
-        let _ = to.reset(var_int(Code::Cancelled));
+        let _ = to.reset(var_int(code));
         self.is_told = !matches!(timeout(TOGETHER, to.stopped()).await, Ok(Ok(_)));
     }
 
