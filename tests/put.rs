@@ -1,6 +1,11 @@
 //! Sending to single nodes: what waits, what is taken by rule, what is declined; and that nobody else learns of it or gets it.
 
 mod common;
+#[cfg(target_os = "linux")]
+#[path = "put/nearby.rs"]
+mod nearby;
+#[path = "put/promises.rs"]
+mod promises;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,12 +30,19 @@ struct Person {
 
 impl Person {
     fn new(lab: &Lab, accept: &str, more: &[&str]) -> Self {
+        Self::with(lab, accept, |home| node(lab, home, more))
+    }
+
+    fn with(lab: &Lab, accept: &str, start: impl FnOnce(&Path) -> Node) -> Self {
         let home = lab.home();
-        let into = home.join("in");
+        Self::into(accept, home.join("in"), home, start)
+    }
+
+    fn into(accept: &str, into: PathBuf, home: PathBuf, start: impl FnOnce(&Path) -> Node) -> Self {
         fs::create_dir_all(&home).expect("made");
         let config = format!("[inbox]\naccept = '{accept}'\ndir = '{}'\n", into.display());
         fs::write(home.join("config.toml"), config).expect("written");
-        let node = node(lab, &home, more);
+        let node = start(&home);
         Self { home, node, into }
     }
 
@@ -143,10 +155,11 @@ fn friends_are_taken_by_rule_and_nothing_is_replaced() {
     fs::create_dir_all(&bob.into).expect("made");
     fs::write(bob.into.join("notes.txt"), "old").expect("written");
     for place in ["notes (2).txt", "notes (3).txt"] {
+        fs::write(&file, place).expect("written");
         until("it knows its friend", || {
             putting(&lab, &anna, &[&file], &[&bob], &["--wait", "2"]).end().code == Some(0)
         });
-        assert_eq!(fs::read(bob.into.join(place)).expect("there"), b"new");
+        assert_eq!(fs::read(bob.into.join(place)).expect("there"), place.as_bytes());
     }
     assert_eq!(fs::read(bob.into.join("notes.txt")).expect("there"), b"old");
     // What begins with a dot waits all the same, and so does what a stranger sends.

@@ -15,11 +15,12 @@ use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::activity::Activity;
-use crate::cli::render::human::{counted, percent};
+use crate::cli::render::human::{counted, duration, percent};
 use crate::cli::render::json::{Line, PutLine};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
 use crate::cli::signals::Signals;
+use crate::io::clock::time_of_day;
 use crate::io::home::secret;
 use crate::io::receive::landing::Landing;
 use crate::io::share::scan::{Omission, SurveyError};
@@ -309,7 +310,10 @@ impl Told {
 }
 
 fn why(context: &Context, receiver: &Receiver) -> Option<String> {
-    receiver.error.as_ref().map(|error| say::error(error, context.output.names()))
+    let why = receiver.error.as_ref().map(|error| say::error(error, context.output.names()))?;
+    let seen = receiver.seen.filter(|_| receiver.state == Receiving::Away);
+    let ago = seen.map(|seen| Duration::from_secs(time_of_day().saturating_sub(seen).as_secs()));
+    Some(ago.map_or_else(|| why.clone(), |ago| format!("last seen {} ago; {why}", duration(ago))))
 }
 
 fn who(context: &Context, receiver: &Receiver) -> String {
