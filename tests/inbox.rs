@@ -188,7 +188,8 @@ fn a_desktop_is_told_that_something_waits_and_nothing_that_comes_from_elsewhere(
     let bob = lab.start(command.args(["node", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()));
     let file = lab.file("--icon=evil.txt", b"x");
     let to = format!("{}@{}", bob.id, bob.addr);
-    let mut put = Process::start(lab.qshare_at(&anna).arg("put").arg(&file).args(["--to", &to, "--text=--hint \u{1b}[31m"]));
+    let mut put =
+        Process::start(lab.qshare_at(&anna).arg("put").arg(&file).args(["--to", &to, "--text=--hint \u{1b}[31m"]));
     put.event_that("put", |put| put["state"] == "waiting");
     until("it is told", || told.exists());
     let words = fs::read_to_string(&told).expect("text");

@@ -176,6 +176,7 @@ mod tests {
     use crate::io::home::seen::SeenContent;
     use std::time::Duration;
 
+    use crate::logic::limits::shares::Who;
     use crate::model::{ContentId, Friend, NodeId, PutId, SafePath};
     use crate::wire::Put;
 
@@ -209,7 +210,9 @@ mod tests {
         for (number, state) in (1..).zip([Standing::Waiting, Standing::Accepted, Standing::Done]) {
             let (put, text) = (PutId::from_bytes([number; 16]), "a\u{1b}".to_owned());
             let put = Put { put, items: Vec::new(), text, receivers: Vec::new() };
-            inbox.offer(NodeId::of_public_key(b"a"), false, put, Duration::from_secs(1)).expect("taken");
+            let peer = NodeId::of_public_key(b"a");
+            let who = Who { peer, network: [10, 0, 0, 1].into(), friend: false };
+            inbox.offer(who, put, Duration::from_secs(1)).expect("taken");
             inbox.entry_mut(number.into()).expect("there").state = state;
         }
         let dir = home.path().join("node");
