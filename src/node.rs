@@ -107,6 +107,7 @@ impl Node {
         let node = Self { inner: Arc::new(inner) };
         control::jobs::start(&node).await;
         inner::inbox::start(&node.inner).await;
+        node.inner.run(Inner::see_friends(Arc::downgrade(&node.inner)));
         if node.inner.jobs.get().is_some() {
             inner::puts::left::restore(&node.inner).await;
         }

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::person::{Person, putting};
+#[cfg(unix)]
+use common::tmux::Tmux;
 use common::{Ended, Lab, Process, noise, until};
 use qshare::model::NodeId;
 use rustix::process::Signal;
@@ -186,13 +188,38 @@ fn a_desktop_is_told_that_something_waits_and_nothing_that_comes_from_elsewhere(
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{}:{path}", lab.path("bin").display()));
     let bob = lab.start(command.args(["node", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()));
-    let file = lab.file("--icon=evil \u{1b}[31m.txt", b"x");
+    let file = lab.file("--icon=evil.txt", b"x");
     let to = format!("{}@{}", bob.id, bob.addr);
-    let mut put = Process::start(lab.qshare_at(&anna).arg("put").arg(&file).args(["--to", &to, "--text=--hint"]));
+    let mut put =
+        Process::start(lab.qshare_at(&anna).arg("put").arg(&file).args(["--to", &to, "--text=--hint \u{1b}[31m"]));
     put.event_that("put", |put| put["state"] == "waiting");
     until("it is told", || told.exists());
     let words = fs::read_to_string(&told).expect("text");
     assert_eq!(words, "-a\nqshare\n-t\n10000\nqshare\nSomething waits in the inbox\n");
     put.signal(Signal::INT);
     put.end();
+}
+
+#[cfg(unix)]
+#[test]
+fn on_a_narrow_terminal_an_offer_is_a_line_and_notices_break_between_words() {
+    let lab = Lab::new();
+    let Some(tmux) = Tmux::new(&lab) else { return };
+    let bob = Person::new(&lab, "ask", &[]);
+    let anna = Person::new(&lab, "ask", &[]);
+    let file = lab.file("a-rather-long-name-of-a-file-that-somebody-sent.txt", b"x");
+    let left = putting(&lab, &anna.home, &[&file], &[&bob], &["--detach", "--text", "as promised"]).end();
+    assert_eq!(left.code, Some(0), "{left:#?}");
+    bob.waits(&lab, "waiting");
+    let program = env!("CARGO_BIN_EXE_qshare");
+    for width in [40, 50] {
+        for (home, command, row) in [(&bob.home, "inbox", "waiting"), (&anna.home, "put", "waiting")] {
+            let line = format!("QSHARE_HOME={} {program} --no-lan {command}; echo the end", home.display());
+            let terminal = tmux.start(&format!("{command}-{width}"), (width, 30), &line);
+            let screen = terminal.wait("the end", |screen| screen.iter().any(|line| line == "the end"));
+            assert!(screen.iter().any(|line| line.starts_with("1  ") && line.ends_with(row)), "{screen:#?}");
+            let notice = "qshare: `qshare inbox read NUMBER` shows a message whole";
+            assert!(command == "put" || screen.join(" ").contains(notice), "{screen:#?}");
+        }
+    }
 }

@@ -1,6 +1,11 @@
 //! Sending to single nodes: what waits, what is taken by rule, what is declined; and that nobody else learns of it or gets it.
 
 mod common;
+#[cfg(target_os = "linux")]
+#[path = "put/nearby.rs"]
+mod nearby;
+#[path = "put/promises.rs"]
+mod promises;
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -85,10 +90,11 @@ fn friends_are_taken_by_rule_and_nothing_is_replaced() {
     fs::create_dir_all(&bob.into).expect("made");
     fs::write(bob.into.join("notes.txt"), "old").expect("written");
     for place in ["notes (2).txt", "notes (3).txt"] {
+        fs::write(&file, place).expect("written");
         until("it knows its friend", || {
             putting(&lab, &anna, &[&file], &[&bob], &["--wait", "2"]).end().code == Some(0)
         });
-        assert_eq!(fs::read(bob.into.join(place)).expect("there"), b"new");
+        assert_eq!(fs::read(bob.into.join(place)).expect("there"), place.as_bytes());
     }
     assert_eq!(fs::read(bob.into.join("notes.txt")).expect("there"), b"old");
     // What begins with a dot waits all the same, and so does what a stranger sends.

@@ -114,7 +114,9 @@ fn the_exit_code_is_that_of_the_last_command() {
         ("search nothing-of-that\n", 3, ""),
         ("search nothing-of-that\nsearch turing\n\n# the end", 0, ""),
         ("serach turing", 2, "`help` lists what there is to type"),
-        ("get 'turing\n", 2, "has no end on this line"),
+        ("get 'turing\n", 2, "line 1: a quote"),
+        ("peers\n\n# a remark\nget 'turing\n", 2, "line 4: a quote"),
+        ("peers\nsearch nothing-of-that\n", 3, "line 2: nothing was found"),
         ("tracker --listen 127.0.0.1:0\n", 2, "`tracker` does not run within a shell"),
         ("hash\nsearch turing\nquit\n", 0, "would read what is typed"),
         ("search turing\nget 2\n", 2, "the numbers 1 to 1"),
@@ -142,6 +144,8 @@ fn two_shells_have_one_node_and_what_one_shares_lasts_as_long_as_it() {
     first.enter("share mine/notes.txt");
     let listening = first.event("listening");
     let addr = listening["addr"].as_str().expect("text").to_owned();
+    first.enter("search notes");
+    assert_eq!(first.event("hit")["plane"], "here");
     first.enter("status");
     let pid = first.event("status")["running"]["pid"].clone();
     assert_eq!(pid, first.child.id());

@@ -8,11 +8,12 @@ pub(crate) mod shares;
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use super::Resolved;
 use crate::actors::announcer::AnnouncerRef;
@@ -24,6 +25,7 @@ use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::NeighboursRef;
 use crate::actors::shelf::Shelf;
 use crate::actors::uploads::UploadsRef;
+use crate::io::clock::time_of_day;
 use crate::io::home::met::{Met, MetNode};
 use crate::io::net::link::Link;
 use crate::logic::look::FRIENDS;
@@ -41,6 +43,9 @@ use crate::node::look::own::OwnOffers;
 use crate::node::look::planes::Overlay;
 use crate::node::types::{Near, Notice, Options, PeerRef, Places, RateChange, Rates, is_prefix};
 use crate::wire::{Peer, Role};
+
+/// How often the friends that are there are remembered.
+const SEEN: Duration = Duration::from_secs(5 * 60);
 
 /// A running node, as one who asks it has it.
 pub(crate) struct Inner {
@@ -156,11 +161,27 @@ impl Inner {
         let mut all = Vec::new();
         for node in BTreeSet::from_iter(nodes) {
             let link = self.connections.existing(node).await;
-            all.push(MetNode { node, addr: link.map(|link| link.remote()) });
+            let addr = link.map(|link| link.remote());
+            all.push(MetNode { node, addr, seen: addr.map(|_| time_of_day()) });
         }
         let met = Met::at(self.home.root());
         if let Ok(Err(error)) = spawn_blocking(move || met.remember(all)).await {
             tracing::debug!(%error, "who was met cannot be remembered");
+        }
+    }
+
+    /// When a node was seen last, from 1970 on, if this home knows it.
+    pub(crate) async fn last_seen(&self, node: NodeId) -> Option<Duration> {
+        let met = Met::at(self.home.root());
+        spawn_blocking(move || met.of(node)?.seen).await.ok().flatten()
+    }
+
+    /// Remembers every now and then which friends are there, as long as the node runs.
+    pub(crate) async fn see_friends(node: Weak<Self>) {
+        let mut looks = interval(SEEN);
+        while let (_, Some(inner)) = (looks.tick().await, node.upgrade()) {
+            let friends = inner.linked_friends().await;
+            inner.meet(friends.iter().map(Link::peer).collect()).await;
         }
     }
 

@@ -71,7 +71,7 @@ pub enum Request {
     /// To a tracker: which nodes it knows, by node id. Answer: [`super::PeerPage`].
     Peers(Peers),
     /// To a node: something for its owner. Answer: unit, then [`super::PutEvent`] frames. Whoever asks resets its side with
-    /// Cancelled when it withdraws the offer; any other end is no word about it.
+    /// Cancelled when it withdraws the offer, with Changed or NotFound when it has it no longer; any other end is no word about it.
     Put(Put),
     /// To a tracker: the lease goes on. Answer: [`super::Renewed`].
     Renew(Renew),

@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods, reason = "a deadline against hangs")]
 
 pub mod claims;
+#[cfg(target_os = "linux")]
+pub mod disk;
 pub mod flooder;
 #[cfg(target_os = "linux")]
 pub mod hosts;

@@ -17,12 +17,19 @@ pub struct Person {
 
 impl Person {
     pub fn new(lab: &Lab, accept: &str, more: &[&str]) -> Self {
+        Self::with(lab, accept, |home| node(lab, home, more))
+    }
+
+    pub fn with(lab: &Lab, accept: &str, start: impl FnOnce(&Path) -> Node) -> Self {
         let home = lab.home();
-        let into = home.join("in");
+        Self::into(accept, home.join("in"), home, start)
+    }
+
+    pub fn into(accept: &str, into: PathBuf, home: PathBuf, start: impl FnOnce(&Path) -> Node) -> Self {
         fs::create_dir_all(&home).expect("made");
         let config = format!("[inbox]\naccept = '{accept}'\ndir = '{}'\n", into.display());
         fs::write(home.join("config.toml"), config).expect("written");
-        let node = node(lab, &home, more);
+        let node = start(&home);
         Self { home, node, into }
     }
 

@@ -174,7 +174,6 @@ fn places(home: &Path) -> Vec<CompletionCandidate> {
 mod tests {
     use super::*;
     use crate::io::home::seen::SeenContent;
-    use std::net::Ipv4Addr;
     use std::time::Duration;
 
     use crate::logic::limits::shares::Who;
@@ -211,7 +210,8 @@ mod tests {
         for (number, state) in (1..).zip([Standing::Waiting, Standing::Accepted, Standing::Done]) {
             let (put, text) = (PutId::from_bytes([number; 16]), "a\u{1b}".to_owned());
             let put = Put { put, items: Vec::new(), text, receivers: Vec::new() };
-            let who = Who { peer: NodeId::of_public_key(b"a"), network: Ipv4Addr::LOCALHOST.into(), friend: false };
+            let peer = NodeId::of_public_key(b"a");
+            let who = Who { peer, network: [10, 0, 0, 1].into(), friend: false };
             inbox.offer(who, put, Duration::from_secs(1)).expect("taken");
             inbox.entry_mut(number.into()).expect("there").state = state;
         }

@@ -3,12 +3,15 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::io::home::lines::{Line, LineFile, LinesError};
 use crate::model::NodeId;
 
 /// Nodes that are kept; the oldest go first.
 const KEPT: usize = 4096;
+/// That one was seen so soon after is not written.
+const SOON: Duration = Duration::from_secs(60);
 
 /// The file of them. Every method blocks on the disk.
 #[derive(Debug, Clone)]
@@ -21,26 +24,32 @@ pub struct MetNode {
     pub node: NodeId,
     /// Where there was a link to it last, if there was one.
     pub addr: Option<SocketAddr>,
+    /// When there was a link to it last, in whole seconds since 1970, if that is known.
+    pub seen: Option<Duration>,
 }
 
 impl Line for MetNode {
-    const FORM: &str = "ID [ADDR]";
+    const FORM: &str = "ID [ADDR [SECONDS]]";
 
     fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_whitespace();
         let node = words.next()?.parse().ok()?;
-        Some(Self { node, addr: words.next().and_then(|word| word.parse().ok()) })
+        let addr = words.next().and_then(|word| word.parse().ok());
+        Some(Self { node, addr, seen: words.next().and_then(|word| word.parse().ok()).map(Duration::from_secs) })
     }
 
     fn text(&self) -> String {
-        self.addr.map_or_else(|| self.node.to_string(), |addr| format!("{} {addr}", self.node))
+        let Some(addr) = self.addr else { return self.node.to_string() };
+        let seen = self.seen.map(|seen| format!(" {}", seen.as_secs())).unwrap_or_default();
+        format!("{} {addr}{seen}", self.node)
     }
 }
 
 impl MetNode {
     /// Whether this one says nothing that the other does not.
     fn is_in(self, other: Self) -> bool {
-        self.node == other.node && (self.addr.is_none() || self.addr == other.addr)
+        let is_soon = |seen: Duration| other.seen.is_some_and(|before| seen < before + SOON);
+        self.node == other.node && (self.addr.is_none() || self.addr == other.addr) && self.seen.is_none_or(is_soon)
     }
 }
 
@@ -67,7 +76,10 @@ impl Met {
         self.0.change_what_is_right(|nodes| {
             for new in new {
                 match nodes.iter_mut().find(|known| known.node == new.node) {
-                    Some(known) => known.addr = new.addr.or(known.addr),
+                    Some(known) => {
+                        known.addr = new.addr.or(known.addr);
+                        known.seen = new.seen.max(known.seen);
+                    }
                     None => nodes.push(new),
                 }
             }
@@ -83,7 +95,12 @@ impl Met {
 
     /// Where a node was met, if it is known.
     pub fn address_of(&self, node: NodeId) -> Option<SocketAddr> {
-        self.nodes().into_iter().find(|met| met.node == node)?.addr
+        self.of(node)?.addr
+    }
+
+    /// What is remembered of a node.
+    pub fn of(&self, node: NodeId) -> Option<MetNode> {
+        self.nodes().into_iter().find(|met| met.node == node)
     }
 }
 
@@ -92,7 +109,7 @@ mod tests {
     use super::*;
 
     fn met(n: u8, addr: Option<&str>) -> MetNode {
-        MetNode { node: NodeId::of_public_key(&[n]), addr: addr.map(|addr| addr.parse().expect(addr)) }
+        MetNode { node: NodeId::of_public_key(&[n]), addr: addr.map(|addr| addr.parse().expect(addr)), seen: None }
     }
 
     #[test]
@@ -121,6 +138,19 @@ mod tests {
             assert_eq!(file.nodes(), [met(1, kept), met(2, None)]);
             assert_eq!(file.address_of(met(1, None).node), met(1, kept).addr);
         }
+    }
+
+    #[test]
+    fn when_a_node_was_seen_last_is_kept_by_the_minute() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = Met::at(dir.path());
+        let at = |seconds: u64| MetNode { seen: Some(Duration::from_secs(seconds)), ..met(1, Some("10.0.0.1:1")) };
+        for (seen, kept) in [(1000, 1000), (1059, 1000), (1060, 1060), (5, 1060)] {
+            file.remember(vec![at(seen)]).expect("written");
+            assert_eq!(file.of(at(0).node), Some(at(kept)));
+        }
+        file.remember(vec![met(1, Some("10.0.0.1:2"))]).expect("written");
+        assert_eq!(file.of(at(0).node).and_then(|met| met.seen), at(1060).seen, "it is not forgotten");
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Whom {
 impl fmt::Display for Whom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.places.as_slice() {
+            [] if self.near.is_none() => f.write_str("this node itself")?,
             [] => {}
             [one] => one.fmt(f)?,
             many => write!(f, "{} places", many.len())?,

@@ -51,6 +51,7 @@ impl Putting {
             state: Receiving::Looking,
             bytes: 0,
             error: None,
+            seen: None,
         });
         let progress = PutProgress { receivers: receivers.collect(), ..PutProgress::default() };
         let (progress, shown) = watch::channel(progress);

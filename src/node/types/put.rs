@@ -80,6 +80,9 @@ pub struct Receiver {
     pub bytes: u64,
     /// Why it cannot be told, or does not take it.
     pub error: Option<Error>,
+    /// When it was seen last while it is away, from 1970 on, if that is known.
+    #[serde(default)]
+    pub seen: Option<Duration>,
 }
 
 /// How something that is sent stands at one of those to whom it goes.

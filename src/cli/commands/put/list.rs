@@ -1,20 +1,25 @@
 //! What is sent by the running node, a line for each of those to whom it goes, and how a command that sends something ends.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::human::percent;
+use crate::cli::render::human::{duration, percent};
 use crate::cli::render::json::{Line, PutLine};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
+use crate::io::clock::time_of_day;
 use crate::model::{SafePath, Shown, Size};
 use crate::node::{ControlError, Error, PutProgress, PutRow, PutWish, Receiver, Receiving};
 
 /// What went wrong last.
 pub(super) fn why(context: &Context, receiver: &Receiver) -> Option<String> {
-    receiver.error.as_ref().map(|error| say::error(error, context.output.names()))
+    let why = receiver.error.as_ref().map(|error| say::error(error, context.output.names()))?;
+    let seen = receiver.seen.filter(|_| receiver.state == Receiving::Away);
+    let ago = seen.map(|seen| Duration::from_secs(time_of_day().saturating_sub(seen).as_secs()));
+    Some(ago.map_or_else(|| why.clone(), |ago| format!("last seen {} ago; {why}", duration(ago))))
 }
 
 /// Whom people know it as.

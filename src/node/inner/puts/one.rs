@@ -49,6 +49,8 @@ impl One {
                 Err(error) if gave_way(&error) => pause = AGAIN.0,
                 Err(error) => {
                     let state = if is_final(&error) { Receiving::Refused } else { Receiving::Away };
+                    let seen = self.sender.inner.last_seen(self.whom.node).await;
+                    self.sender.set(self.whom.at, |receiver| receiver.seen = seen);
                     self.set(state, Some(error));
                     if state == Receiving::Refused {
                         break;

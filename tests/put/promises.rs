@@ -1,0 +1,208 @@
+//! What an offer into an inbox promises: it stays what it was, takes no more than its share, and says why it does not come.
+
+use std::fs;
+
+use qshare::model::ContentId;
+use rustix::process::Signal;
+
+use crate::common::own::{self, Ending, Own, Value, list, map, number, tagged, text};
+use crate::common::{Lab, noise, until};
+use crate::{MIB, Person, putting};
+
+const BAD_REQUEST: u64 = 1;
+const BUSY: u64 = 2;
+const FORBIDDEN: u64 = 6;
+const TOO_LARGE: u64 = 12;
+
+fn item(content: &[u8], (kind, size, files): (&str, u64, u64)) -> Value {
+    let id = own::bytes(ContentId::of(content).as_bytes());
+    let sizes = [("kind", text(kind)), ("size", number(size)), ("files", number(files))];
+    let [kind, size, files] = sizes;
+    map([("name", text("a")), ("id", id), kind, size, files])
+}
+
+fn request(put: u8, items: Vec<Value>, receivers: Vec<Value>) -> Vec<u8> {
+    let put = [("put", own::bytes([put; 16])), ("items", list(items))];
+    let [put, items] = put;
+    tagged("Put", map([put, items, ("text", text("")), ("receivers", list(receivers))])).frame()
+}
+
+#[test]
+fn what_changes_half_way_is_told_at_both_ends_and_ends_there() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "always", &[]);
+    let anna = Person::new(&lab, "ask", &["--limit", "2M"]);
+    let file = lab.file("big.bin", &noise(31, 24 * MIB));
+    let mut put = putting(&lab, &anna.home, &[&file], &[&bob], &[]);
+    put.event_that("put", |put| put["bytes"].as_u64() > Some(MIB as u64));
+    fs::write(&file, noise(32, 24 * MIB)).expect("written");
+    let error = put.end().error(1);
+    assert!(error.contains("big.bin has changed"), "{error}");
+    let offer = bob.waits(&lab, "withdrawn");
+    let message = offer["message"].as_str().expect("a sentence");
+    assert!(message.contains("has changed at its sender"), "{message}");
+    let jobs = bob.run(&lab, &["jobs"]).events;
+    assert!(jobs.iter().all(|job| job["state"] != "running" && job["state"] != "waiting"), "{jobs:#?}");
+    assert!(!bob.into.join("big.bin").exists());
+    assert!(bob.run(&lab, &["inbox", "accept", "1"]).error(2).contains("is withdrawn"));
+}
+
+#[test]
+fn what_is_moved_before_it_was_accepted_is_gone() {
+    let lab = Lab::new();
+    let (bob, anna) = (Person::new(&lab, "ask", &[]), lab.home());
+    let file = lab.file("a.txt", b"here");
+    let mut put = putting(&lab, &anna, &[&file], &[&bob], &[]);
+    put.event_that("put", |put| put["state"] == "waiting");
+    fs::rename(&file, lab.path("b.txt")).expect("moved");
+    let error = put.end().error(1);
+    assert!(error.contains("a.txt is gone"), "{error}");
+    let offer = bob.waits(&lab, "withdrawn");
+    assert!(offer["message"].as_str().is_some_and(|message| message.contains("is gone at its sender")), "{offer}");
+    // It is there again: it waits again.
+    fs::rename(lab.path("b.txt"), &file).expect("moved");
+    let put = putting(&lab, &anna, &[&file], &[&bob], &[]);
+    let second = || bob.run(&lab, &["inbox", "accept", "2"]).code == Some(0);
+    until("it waits again", second);
+    assert_eq!(put.end().code, Some(0));
+    assert_eq!(fs::read(bob.into.join("a.txt")).expect("there"), b"here");
+}
+
+#[test]
+fn what_is_on_its_way_can_be_declined() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "always", &[]);
+    let anna = Person::new(&lab, "ask", &["--limit", "1M"]);
+    let file = lab.file("big.bin", &noise(33, 24 * MIB));
+    let mut put = putting(&lab, &anna.home, &[&file], &[&bob], &[]);
+    put.event_that("put", |put| put["bytes"].as_u64() > Some(0));
+    assert_eq!(bob.run(&lab, &["inbox", "decline", "1"]).event("inbox")["state"], "declined");
+    assert!(put.end().error(1).contains("declined by"));
+    assert!(!bob.into.join("big.bin").exists());
+}
+
+#[test]
+fn what_lies_there_already_is_not_copied_again() {
+    let lab = Lab::new();
+    let (bob, anna) = (Person::new(&lab, "always", &[]), lab.home());
+    let file = lab.file("notes.txt", b"the same");
+    for _ in 0..2 {
+        assert_eq!(putting(&lab, &anna, &[&file], &[&bob], &[]).end().code, Some(0));
+    }
+    let names: Vec<_> = fs::read_dir(&bob.into).expect("there").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["notes.txt"]);
+    fs::write(&file, "another").expect("written");
+    assert_eq!(putting(&lab, &anna, &[&file], &[&bob], &[]).end().code, Some(0));
+    assert_eq!(fs::read(bob.into.join("notes.txt")).expect("there"), b"the same");
+    assert_eq!(fs::read(bob.into.join("notes (2).txt")).expect("there"), b"another");
+}
+
+#[test]
+fn ten_keys_of_one_address_leave_room_for_others_and_nonsense_is_refused() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "ask", &[]);
+    let (mut taken, mut refused) = (0, Vec::new());
+    for _ in 0..4 {
+        let own = Own::new();
+        let (link, _) = own.dial(&bob.node.addr).expect("let in");
+        for put in 0..10 {
+            match own.ask(&link, &request(put, vec![item(&[put], ("file", 1, 1))], Vec::new())) {
+                Ending::Answer(_) => taken += 1,
+                Ending::Refused(code) => refused.push(code),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!((taken, refused), (25, vec![BUSY; 15]));
+    let own = Own::new();
+    let (link, _) = own.dial(&bob.node.addr).expect("let in");
+    let file = |files: u64| item(b"x", ("file", 1, files));
+    let receiver = |n: u8| map([("node", own::bytes([n; 32])), ("addrs", list([]))]);
+    for (what, code) in [
+        (request(50, vec![file(1); 65], Vec::new()), BAD_REQUEST),
+        (request(51, vec![file(1)], (0..17).map(receiver).collect()), BAD_REQUEST),
+        (request(52, vec![file(2)], Vec::new()), BAD_REQUEST),
+        (request(53, vec![item(b"x", ("symlink", 1, 1))], Vec::new()), BAD_REQUEST),
+        (request(54, vec![item(b"x", ("collection", 1, 1_000_000))], Vec::new()), TOO_LARGE),
+        (request(55, vec![item(b"x", ("file", u64::MAX, 1)); 2], Vec::new()), TOO_LARGE),
+    ] {
+        assert_eq!(own.ask(&link, &what), Ending::Refused(code));
+    }
+}
+
+/// A node for friends alone, to which a stranger sends something that another stranger is to have, too.
+#[test]
+fn a_node_for_friends_gives_to_those_whom_a_put_names_that_and_nothing_else() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "ask", &["--friends-only"]);
+    let (anna, carol, mallory) = (Own::new(), Own::new(), Own::new());
+    let content = noise(34, MIB);
+    let receivers = vec![map([("node", own::bytes(carol.node)), ("addrs", list([]))])];
+    let (link, _) = anna.dial(&bob.node.addr).expect("let in");
+    let asked = request(1, vec![item(&content, ("file", MIB as u64, 1))], receivers);
+    let talk = anna.open(&link, &asked);
+    bob.waits(&lab, "waiting");
+    let about = |tag: &str, content: &[u8]| {
+        let id = own::bytes(ContentId::of(content).as_bytes());
+        tagged(tag, map([("id", id), ("size", number(MIB as u64))])).frame()
+    };
+    let ask = |who: &Own, what: &[u8]| {
+        let (link, _) = who.dial(&bob.node.addr).expect("let in");
+        who.ask(&link, what)
+    };
+    assert_eq!(ask(&carol, &about("Watch", &content)), Ending::Refused(FORBIDDEN), "nobody has accepted it");
+    assert_eq!(bob.run(&lab, &["inbox", "accept", "1"]).code, Some(0));
+    until("she is served", || matches!(ask(&carol, &about("Watch", &content)), Ending::Answer(_)));
+    for (who, what) in [
+        (&carol, about("Watch", b"another")),
+        (&carol, about("Locate", &content)),
+        (&carol, tagged("FilesOf", map([])).frame()),
+        (&mallory, about("Watch", &content)),
+        (&mallory, about("Manifest", &content)),
+    ] {
+        assert_eq!(ask(who, &what), Ending::Refused(FORBIDDEN));
+    }
+    drop(talk);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_told_and_it_goes_on_when_there_is_room() {
+    use crate::common::disk::SmallDisk;
+    let lab = Lab::new();
+    let Some(disk) = SmallDisk::mount(lab.dir("small"), 16) else { return };
+    disk.fill();
+    let start = |home: &std::path::Path| crate::node(&lab, home, &[]);
+    let bob = Person::into("always", disk.0.clone(), lab.home(), start);
+    let bytes = noise(35, 6 * MIB);
+    let file = lab.file("large.bin", &bytes);
+    let mut put = putting(&lab, &lab.home(), &[&file], &[&bob], &[]);
+    put.event_that("put", |put| put["state"] == "fetching");
+    let is_stuck = || bob.offer(&lab)["stuck"].is_number();
+    until("it does not go on", is_stuck);
+    let offer = bob.offer(&lab);
+    assert_eq!(offer["state"], "accepted");
+    assert!(offer["message"].as_str().is_some_and(|why| why.contains("space")), "{offer}");
+    disk.empty();
+    assert_eq!(bob.run(&lab, &["inbox", "accept", "1"]).code, Some(0));
+    assert_eq!(put.end().code, Some(0));
+    assert!(fs::read(disk.0.join("large.bin")).expect("there") == bytes);
+}
+
+#[test]
+fn who_is_away_is_told_with_when_it_was_seen_last() {
+    let lab = Lab::new();
+    let mut bob = Person::new(&lab, "always", &[]);
+    let (anna, file) = (lab.home(), lab.file("a.txt", b"a"));
+    assert_eq!(putting(&lab, &anna, &[&file], &[&bob], &[]).end().code, Some(0));
+    bob.node.process.kill();
+    let met = fs::read_to_string(anna.join("met")).expect("kept");
+    let (rest, seconds) = met.trim_end().rsplit_once(' ').expect("when");
+    let before = seconds.parse::<u64>().expect("seconds") - 3 * 3600;
+    fs::write(anna.join("met"), format!("{rest} {before}\n")).expect("written");
+    let mut put = putting(&lab, &anna, &[&file], &[&bob], &[]);
+    let away = put.event_that("put", |put| put["state"] == "away");
+    assert!(away["message"].as_str().is_some_and(|why| why.starts_with("last seen 3 h")), "{away}");
+    put.signal(Signal::INT);
+    assert_eq!(put.end().code, Some(130));
+}
