@@ -484,7 +484,7 @@ mod tests {
             inbox.offer(who(1, false), Put { receivers, ..put(number, "a", 1) }, NOW).expect("taken");
             inbox.entry_mut(number.into()).expect("there").state = Standing::Accepted;
         };
-        (come(1, 0), come(2, 1), come(3, 0));
+        [(1, 0), (2, 1), (3, 0)].into_iter().for_each(|(number, others)| come(number, others));
         inbox.entry_mut(3).expect("there").state = Standing::Waiting;
         assert_eq!(inbox.withdraw(node(1), id(1), None), None, "who only goes may come again");
         assert_eq!(inbox.withdraw(node(1), id(1), Some(Loss::Changed)), Some((1, true)));

@@ -128,7 +128,7 @@ mod tests {
         let one = item(b"one", Kind::File);
         assert_eq!(place(&[one.clone(), one.clone()], HashSet::new()), ("a.txt, a (2).txt".to_owned(), false));
         std::fs::write(dir.path().join("a.txt"), "one").expect("written");
-        assert_eq!(place(&[one.clone()], HashSet::new()), ("a.txt".to_owned(), true));
+        assert_eq!(place(std::slice::from_ref(&one), HashSet::new()), ("a.txt".to_owned(), true));
         assert_eq!(place(&[one.clone(), one.clone()], HashSet::new()), ("a.txt, a (2).txt".to_owned(), false));
         assert_eq!(place(&[item(b"two", Kind::File)], HashSet::new()), ("a (2).txt".to_owned(), false));
         assert_eq!(place(&[item(b"one", Kind::Collection)], HashSet::new()), ("a (2).txt".to_owned(), false));
