@@ -303,14 +303,9 @@ impl Console {
 
     /// Nobody is left to tell when standard error is gone too.
     fn tell(&self, text: &str) {
-        let wrapped = |of: &console::Term| {
-            let width = of.size_checked().filter(|_| of.is_term() && !self.wide);
-            width.map_or_else(|| text.to_owned(), |(_, columns)| fit::wrapped(text, columns.into()))
-        };
         if let Some(above) = self.above.get() {
-            return above.told(&wrapped(&console::Term::stdout()));
+            return above.told(text);
         }
-        let text = wrapped(&console::Term::stderr());
         self.clear_of_bars(|| {
             let _ = writeln!(io::stderr().lock(), "{text}");
         });

@@ -48,7 +48,7 @@ fn on_a_local_network_nobody_else_finds_lists_or_gets_it() {
         }
     };
     nobody_else();
-    assert_eq!(run(2, &bob.home, &["inbox", "accept", "1"]).code, Some(0));
+    assert_eq!(run(2, &bob.home, &["inbox", "accept", "1", "--detach"]).code, Some(0));
     let ended = put.end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     assert!(fs::read(bob.into.join("quartz.bin")).expect("there") == bytes);

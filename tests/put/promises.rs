@@ -44,7 +44,7 @@ fn what_changes_half_way_is_told_at_both_ends_and_ends_there() {
     let jobs = bob.run(&lab, &["jobs"]).events;
     assert!(jobs.iter().all(|job| job["state"] != "running" && job["state"] != "waiting"), "{jobs:#?}");
     assert!(!bob.into.join("big.bin").exists());
-    assert!(bob.run(&lab, &["inbox", "accept", "1"]).error(2).contains("is withdrawn"));
+    assert!(bob.run(&lab, &["inbox", "accept", "1", "--detach"]).error(2).contains("is withdrawn"));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn what_is_moved_before_it_was_accepted_is_gone() {
     // It is there again: it waits again.
     fs::rename(lab.path("b.txt"), &file).expect("moved");
     let put = putting(&lab, &anna, &[&file], &[&bob], &[]);
-    let second = || bob.run(&lab, &["inbox", "accept", "2"]).code == Some(0);
+    let second = || bob.run(&lab, &["inbox", "accept", "2", "--detach"]).code == Some(0);
     until("it waits again", second);
     assert_eq!(put.end().code, Some(0));
     assert_eq!(fs::read(bob.into.join("a.txt")).expect("there"), b"here");
@@ -151,7 +151,7 @@ fn a_node_for_friends_gives_to_those_whom_a_put_names_that_and_nothing_else() {
         who.ask(&link, what)
     };
     assert_eq!(ask(&carol, &about("Watch", &content)), Ending::Refused(FORBIDDEN), "nobody has accepted it");
-    assert_eq!(bob.run(&lab, &["inbox", "accept", "1"]).code, Some(0));
+    assert_eq!(bob.run(&lab, &["inbox", "accept", "1", "--detach"]).code, Some(0));
     until("she is served", || matches!(ask(&carol, &about("Watch", &content)), Ending::Answer(_)));
     for (who, what) in [
         (&carol, about("Watch", b"another")),
@@ -184,7 +184,7 @@ fn a_full_disk_is_told_and_it_goes_on_when_there_is_room() {
     assert_eq!(offer["state"], "accepted");
     assert!(offer["message"].as_str().is_some_and(|why| why.contains("space")), "{offer}");
     disk.empty();
-    assert_eq!(bob.run(&lab, &["inbox", "accept", "1"]).code, Some(0));
+    assert_eq!(bob.run(&lab, &["inbox", "accept", "1", "--detach"]).code, Some(0));
     assert_eq!(put.end().code, Some(0));
     assert!(fs::read(disk.0.join("large.bin")).expect("there") == bytes);
 }

@@ -208,7 +208,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let mut inbox = Inbox::default();
         for (number, state) in (1..).zip([Standing::Waiting, Standing::Accepted, Standing::Done]) {
-            let (put, text) = (PutId::from_bytes([number; 16]), "a\u{1b}".to_owned());
+            let (put, text) = (PutId::from_bytes([number; 16]), format!("a\u{1b}{number}"));
             let put = Put { put, items: Vec::new(), text, receivers: Vec::new() };
             let peer = NodeId::of_public_key(b"a");
             let who = Who { peer, network: [10, 0, 0, 1].into(), friend: false };

@@ -90,28 +90,6 @@ fn taken(chars: impl Iterator<Item = char>, most: usize) -> String {
     text
 }
 
-/// A text whose lines are broken between words where they have more columns than that; a word is whole.
-pub(crate) fn wrapped(text: &str, width: usize) -> String {
-    let lines = text.split('\n').map(|line| {
-        let (mut broken, mut used) = (String::new(), 0);
-        if measure_text_width(line) <= width {
-            return line.to_owned();
-        }
-        for word in line.split(' ') {
-            let more = measure_text_width(word);
-            let fits = used + more < width;
-            if used > 0 {
-                broken.push(if fits { ' ' } else { '\n' });
-                used = if fits { used + 1 } else { 0 };
-            }
-            broken.push_str(word);
-            used += more;
-        }
-        broken
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
 /// A line of a name and parts, the most important first: those that have no room are left out, the last ones first.
 pub(crate) fn line(width: usize, paint: Paint, lead: &str, name: &str, parts: &[String]) -> String {
     let lead_width = measure_text_width(lead);
@@ -161,15 +139,6 @@ mod tests {
 
     fn parts(texts: &[&str]) -> Vec<String> {
         texts.iter().map(|text| (*text).to_owned()).collect()
-    }
-
-    #[test]
-    fn sentences_are_broken_between_words() {
-        assert_eq!(wrapped("as it is", 8), "as it is");
-        assert_eq!(wrapped("qshare: waits for anna to accept", 20), "qshare: waits for\nanna to accept");
-        assert_eq!(wrapped("12345 6789", 9), "12345\n6789");
-        assert_eq!(wrapped("a very-long-word-that-is-whole b\nc", 10), "a\nvery-long-word-that-is-whole\nb\nc");
-        assert_eq!(wrapped("日本 日本 日本", 10), "日本 日本\n日本");
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Told {
         let is_new = before.is_none_or(|before| before.receiver.state != now.state);
         let has_moved = before.is_some_and(|before| before.receiver.bytes != now.bytes);
         let is_due = before.and_then(|before| before.told).is_none_or(|told| told.elapsed() >= TELL);
-        if !is_new && !(has_moved && is_due) {
+        if !(is_new || has_moved && is_due) {
             return Ok(());
         }
         let moved = Instant::now();
