@@ -3,6 +3,7 @@
 
 mod asked;
 mod place;
+mod transfer;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -17,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 pub(crate) use self::asked::InboxHandle;
 use self::asked::Order;
 use self::place::outputs;
+use self::transfer::{trouble, wish};
 use crate::actors::serve::inbox::{Arrival, Offered};
 use crate::io::clock::time_of_day;
 use crate::io::desktop;
@@ -24,14 +26,13 @@ use crate::io::home::kept::KeptFile;
 use crate::io::receive::landing::Landing;
 use crate::logic::limits::inbox::{Came, Entry, Inbox, Standing};
 use crate::logic::limits::jobs::{JobId, JobOrder, JobState};
-use crate::model::collection::manifest::MAX_FILES;
-use crate::model::{Cause, Content, NodeId, Provider};
+use crate::model::{Cause, Provider};
 use crate::node::error::{ControlError, Error};
 use crate::node::inner::Inner;
-use crate::node::inner::orders::{JobWish, JobsRef};
-use crate::node::types::{Event, GetRequest, Given, InboxRow, InboxRules, JobRow, Notice, Places, What};
+use crate::node::inner::orders::JobsRef;
+use crate::node::types::{Event, InboxRow, InboxRules, JobRow, Notice};
 use crate::wire::limits::PUT_RECEIVERS;
-use crate::wire::{PutEvent, PutItem, Role};
+use crate::wire::{PutEvent, Role};
 
 /// How often is looked how the transfers stand, and what has changed is kept.
 const LOOK: Duration = Duration::from_millis(500);
@@ -437,26 +438,4 @@ fn no_offer(number: Option<u32>, state: Option<Standing>) -> Error {
 
 fn row((number, entry): (u32, &Entry)) -> InboxRow {
     InboxRow { number, entry: entry.clone(), trouble: None }
-}
-
-/// Why a transfer does not go on.
-fn trouble(job: &JobRow) -> Option<(JobId, Error)> {
-    let is_stuck = matches!(job.state, JobState::Failed | JobState::Waiting);
-    job.error.clone().filter(|_| is_stuck).map(|error| (job.id, error))
-}
-
-/// The transfer of one content.
-fn wish(item: &PutItem, among: &[Provider], output: &Path, own: NodeId) -> JobWish {
-    let PutItem { name, id, kind, size, files, executable } = item.clone();
-    let content = Content { id, kind, size };
-    let among = among.iter().filter(|provider| provider.node != own).cloned().collect();
-    let request = GetRequest::new(What::Id(id)).output(output.to_owned()).given(Given {
-        content,
-        name,
-        files,
-        executable,
-        among,
-    });
-    let places = Places { max_files: MAX_FILES, ..Places::default() };
-    JobWish { request, places, landing: Landing::of(output) }
 }
