@@ -228,12 +228,13 @@ fn rates_change_while_things_run_and_that_of_a_job_is_kept() {
 
 #[test]
 fn a_giver_sends_as_fast_as_it_is_told_to_now() {
-    let stage = Stage::new(48 * MIB, "256k");
+    let stage = Stage::new(48 * MIB, "none");
+    let limit = |rate| Process::start(stage.lab.qshare_at(&stage.giver.0).args(["limit", "--up", rate])).end();
+    limit("256k").event("limit");
     let _node = stage.node();
     stage.detach(&[]);
     stage.until_has(1);
-    let faster = Process::start(stage.lab.qshare_at(&stage.giver.0).args(["limit", "--up", "none"])).end();
-    assert_eq!(faster.event("limit")["up"], Value::Null);
+    assert_eq!(limit("none").event("limit")["up"], Value::Null);
     // It would take three minutes.
     stage.until("ended");
     stage.assert_there();

@@ -1,8 +1,7 @@
 //! `qshare inbox accept` to its end: shows how what was accepted gets on, as `jobs --watch` does. A signal ends it as it ends a `get`:
 //! what has come is kept. Not responsible for what is accepted.
 
-use super::news::sentence;
-use super::show::{is_message, line, whole};
+use super::show::{is_message, line, sentence, whole};
 use crate::cli::commands::jobs::{self, watch};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;

@@ -1,18 +1,17 @@
 //! What is told of what comes into the inbox, each once: by `inbox watch`, and by a shell.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::interval;
 
-use super::show::{is_message, line, on_one_line, size, stuck, what, why};
+use super::show::{line, sentence};
 use crate::cli::commands::events::until_stopped;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Result;
 use crate::cli::render::human::counted;
-use crate::node::{Entry, InboxRow, Remote, Standing};
+use crate::node::{InboxRow, Remote, Standing};
 
 /// How often is looked for what is new.
 const LOOK: Duration = Duration::from_millis(500);
@@ -93,38 +92,4 @@ pub(crate) fn tell(context: &Context, row: &InboxRow) -> Result<()> {
     context.output.emit(&line(context, row))?;
     context.output.remark(&format!("qshare: {}", sentence(context, row)));
     Ok(())
-}
-
-pub(super) fn sentence(context: &Context, row: &InboxRow) -> String {
-    let InboxRow { number, entry, trouble } = row;
-    if trouble.is_some() {
-        return stuck(context, row);
-    }
-    let (who, what, size) = (context.output.names().brief(entry.from), what(entry), size(entry));
-    let text = on_one_line(&entry.put.text);
-    if is_message(entry) && entry.state == Standing::Waiting {
-        return format!("{who} says: {text}");
-    }
-    let says = if text.is_empty() { String::new() } else { format!("; message: {text}") };
-    match entry.state {
-        Standing::Waiting => {
-            format!(
-                "{who} offers {what} ({size}): `qshare inbox accept {number}` or `qshare inbox decline {number}`{says}"
-            )
-        }
-        Standing::Accepted => format!("fetching {what} ({size}) from {who} into {}", dir(entry)),
-        Standing::Done if is_message(entry) => format!("read: {what} from {who}"),
-        Standing::Done if entry.there => format!("already here: {what} from {who}"),
-        Standing::Done => format!("there: {what} from {who}"),
-        Standing::Declined => format!("declined: {what} from {who}"),
-        Standing::Withdrawn => {
-            let why = why(context, row).map(|why| format!(": {why}")).unwrap_or_default();
-            format!("{who} does not offer {what} any more{why}")
-        }
-    }
-}
-
-fn dir(entry: &Entry) -> String {
-    let dir = entry.outputs.first().and_then(|path| path.parent());
-    dir.map(Path::display).map(|dir| dir.to_string()).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
 //! Offers as people read them: a line each, or one whole.
 
+use std::path::Path;
 use std::time::Duration;
 
-use super::news::sentence;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::render::human::{counted, duration, percent};
@@ -39,13 +39,13 @@ pub(super) fn line<'a>(context: &'a Context, row: &'a InboxRow) -> Line<'a> {
     Line::Inbox(InboxLine::of(row, context.output.names(), why(context, row)))
 }
 
-pub(super) fn why(context: &Context, row: &InboxRow) -> Option<String> {
+fn why(context: &Context, row: &InboxRow) -> Option<String> {
     let error = row.loss().or_else(|| row.trouble.as_ref().map(|(_, error)| error.clone()));
     error.map(|error| say::error(&error, context.output.names()))
 }
 
 /// That a transfer does not go on.
-pub(super) fn stuck(context: &Context, row: &InboxRow) -> String {
+fn stuck(context: &Context, row: &InboxRow) -> String {
     let (number, why) = (row.number, why(context, row).unwrap_or_default());
     if row.loss().is_some() {
         return format!("number {number} does not go on: {why}; `qshare inbox decline {number}` ends it");
@@ -120,7 +120,7 @@ fn of_line(entry: &Entry) -> String {
 }
 
 /// What is offered, by its names; where it lies, once it is there.
-pub(super) fn what(entry: &Entry) -> String {
+fn what(entry: &Entry) -> String {
     let items = &entry.put.items;
     let place = |at: usize| {
         let output = entry.outputs.get(at).filter(|_| entry.state == Standing::Done);
@@ -137,9 +137,44 @@ pub(super) fn what(entry: &Entry) -> String {
 }
 
 /// A message on one line.
-pub(super) fn on_one_line(text: &str) -> String {
+fn on_one_line(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| Shown(line).to_string()).collect();
     lines.join(" / ")
+}
+
+/// How it stands, in a sentence.
+pub(super) fn sentence(context: &Context, row: &InboxRow) -> String {
+    let InboxRow { number, entry, trouble } = row;
+    if trouble.is_some() {
+        return stuck(context, row);
+    }
+    let (who, what, size) = (context.output.names().brief(entry.from), what(entry), size(entry));
+    let text = on_one_line(&entry.put.text);
+    if is_message(entry) && entry.state == Standing::Waiting {
+        return format!("{who} says: {text}");
+    }
+    let says = if text.is_empty() { String::new() } else { format!("; message: {text}") };
+    match entry.state {
+        Standing::Waiting => {
+            format!(
+                "{who} offers {what} ({size}): `qshare inbox accept {number}` or `qshare inbox decline {number}`{says}"
+            )
+        }
+        Standing::Accepted => format!("fetching {what} ({size}) from {who} into {}", dir(entry)),
+        Standing::Done if is_message(entry) => format!("read: {what} from {who}"),
+        Standing::Done if entry.there => format!("already here: {what} from {who}"),
+        Standing::Done => format!("there: {what} from {who}"),
+        Standing::Declined => format!("declined: {what} from {who}"),
+        Standing::Withdrawn => {
+            let why = why(context, row).map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{who} does not offer {what} any more{why}")
+        }
+    }
+}
+
+fn dir(entry: &Entry) -> String {
+    let dir = entry.outputs.first().and_then(|path| path.parent());
+    dir.map(Path::display).map(|dir| dir.to_string()).unwrap_or_default()
 }
 
 /// One of them, whole: its message as it was written, but for what moves a terminal.
@@ -159,6 +194,6 @@ pub(super) fn whole(context: &Context, row: &InboxRow) -> Result<(), Failure> {
 }
 
 /// How much is offered.
-pub(super) fn size(entry: &Entry) -> String {
+fn size(entry: &Entry) -> String {
     format!("{}, {}", counted(entry.files(), "file"), Size(entry.bytes()))
 }
