@@ -120,7 +120,10 @@ impl Stage {
             ("node of another user", "Fetch, List, Times, Watch of a file that it may not read any more") => {
                 self.unread()
             }
-            ("node that serves friends only", "any request of a stranger but Join and Put") => self.stranger(),
+            (
+                "node that serves friends only",
+                "any request of a stranger but Join and Put, and Fetch, List, Manifest, Times, Watch of what is given to it by a Put",
+            ) => self.stranger(),
             ("tracker", what) => self.at_tracker(what),
             ("tracker with a list of who is served", "a connection of another node: closed") => self.unlisted(),
             ("bench", what) => self.bench(what),
@@ -210,18 +213,31 @@ impl Stage {
     /// What is offered to the person there.
     fn puts(&self, what: &str) -> Vec<Ending> {
         let put = |number: u8, names: &[&str], words: &str| self.share(&put([number; 16], names, words));
+        let of_one = |item: Value| self.share(&put_of([1; 16], list([item]), "", list([])));
         match what {
-            "Put of nothing, of a name of two components, of a name that unfinished transfers have" => {
-                vec![put(1, &[], ""), put(1, &["a/b"], ""), put(1, &[".qshare-x"], "")]
+            "Put of nothing, of a name of two components, of a name that unfinished transfers have, of more than 64 contents, with more than 16 receivers" =>
+            {
+                let among = list((0..17).map(|number| map([("node", bytes([number; 32])), ("addrs", list([]))])));
+                let many = self.share(&put_of([1; 16], list([item("a", "file", 5, 1)]), "", among));
+                vec![put(1, &[], ""), put(1, &["a/b"], ""), put(1, &[".qshare-x"], ""), put(1, &["n"; 65], ""), many]
             }
-            "Put of more names or text than is allowed" => {
-                vec![put(1, &["n".repeat(200).as_str(); 21], ""), put(1, &[], &"x".repeat(4097))]
+            "Put of a kind that there is not, of a file of none or several files, of bytes in a collection of no files" =>
+            {
+                let kinds = [("socket", 5, 1), ("file", 5, 0), ("file", 5, 2), ("collection", 5, 0)];
+                kinds.map(|(kind, size, files)| of_one(item("a", kind, size, files))).to_vec()
+            }
+            "Put of more names or text than is allowed, of more than 200,000 files in one content, of 2^64 bytes or more together" =>
+            {
+                let long = vec![put(1, &["n".repeat(200).as_str(); 21], ""), put(1, &[], &"x".repeat(4097))];
+                let huge = list([item("a", "file", u64::MAX, 1), item("b", "file", 1, 1)]);
+                let huge = self.share(&put_of([1; 16], huge, "", list([])));
+                long.into_iter().chain([of_one(item("a", "collection", 5, 200_001)), huge]).collect()
             }
             "Put of another thing with an id that was used" => {
                 assert!(matches!(put(2, &["a"], ""), Ending::Answer(_)));
                 vec![put(2, &["b"], ""), put(2, &["a"], "hello")]
             }
-            "Put beside ten of a stranger that wait" => {
+            "Put beside ten of a stranger, 25 of strangers of its network, or a hundred of strangers that wait" => {
                 let names: Vec<String> = (0..20).map(|number| format!("n{number}")).collect();
                 let all = (3_u8..).zip(&names).map(|(number, name)| put(number, &[name.as_str()], ""));
                 let refused: Vec<_> = all.filter(|ending| !matches!(ending, Ending::Answer(_))).collect();
@@ -457,13 +473,20 @@ fn request(name: &str) -> Value {
 }
 
 fn put(number_of_it: [u8; 16], names: &[&str], words: &str) -> Value {
-    let item = |name: &&str| {
-        let sizes = [("kind", text("file")), ("size", number(5)), ("files", number(1))];
-        let [kind, size, files] = sizes;
-        map([("name", text(name)), ("id", bytes([7; 32])), kind, size, files])
-    };
-    let items = list(names.iter().map(item));
-    tagged("Put", map([("put", bytes(number_of_it)), ("items", items), ("text", text(words)), ("receivers", list([]))]))
+    put_of(number_of_it, list(names.iter().map(|name| item(name, "file", 5, 1))), words, list([]))
+}
+
+fn put_of(number_of_it: [u8; 16], items: Value, words: &str, receivers: Value) -> Value {
+    tagged(
+        "Put",
+        map([("put", bytes(number_of_it)), ("items", items), ("text", text(words)), ("receivers", receivers)]),
+    )
+}
+
+fn item(name: &str, kind: &str, size: u64, files: u64) -> Value {
+    let numbers = [("size", number(size)), ("files", number(files))];
+    let [size, files] = numbers;
+    map([("name", text(name)), ("id", bytes([7; 32])), ("kind", text(kind)), size, files])
 }
 
 fn content(name: &str, id: [u8; 32], size: usize) -> Value {

@@ -81,6 +81,16 @@ fn friends_find_by_words_and_fetch_what_strangers_are_refused() {
 }
 
 #[test]
+fn whom_a_person_has_just_named_the_running_node_knows() {
+    let lab = Lab::new();
+    let (anna, bob) = (Person::new(&lab), Person::new(&lab));
+    let his = bob.share(&lab, &lab.file("b/open.txt", b"open"), &[]);
+    let _hers = anna.share(&lab, &lab.file("a/hers.txt", b"hers"), &[]);
+    anna.befriend(&lab, "bob", &at(&his));
+    assert_eq!(anna.run(&lab, &["ls", "bob"]).event("hit")["name"], "open.txt");
+}
+
+#[test]
 fn a_friend_that_asks_for_a_stranger_is_told_nothing() {
     let lab = Lab::new();
     let (anna, bob) = (Person::new(&lab), Person::new(&lab));

@@ -228,7 +228,7 @@ fn rates_change_while_things_run_and_that_of_a_job_is_kept() {
 
 #[test]
 fn a_giver_sends_as_fast_as_it_is_told_to_now() {
-    let stage = Stage::new(48 * MIB, "none");
+    let stage = Stage::new(48 * MIB, "400M");
     let limit = |rate| Process::start(stage.lab.qshare_at(&stage.giver.0).args(["limit", "--up", rate])).end();
     limit("256k").event("limit");
     let _node = stage.node();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a text is not a rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a rate, such as 50M, 50MiB/s, 12MB/s or 100Mbit/s; `none` is no limit")]
+#[error("`{0}` is not a rate, such as 50M, 50MiB/s, 12MB/s or 100Mbit/s")]
 pub struct RateError(String);
 
 /// Bytes per second; at least one.

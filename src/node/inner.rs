@@ -26,6 +26,8 @@ use crate::actors::neighbours::NeighboursRef;
 use crate::actors::shelf::Shelf;
 use crate::actors::uploads::UploadsRef;
 use crate::io::clock::time_of_day;
+use crate::io::home::friends::FriendFile;
+use crate::io::home::lines::ListFile as _;
 use crate::io::home::met::{Met, MetNode};
 use crate::io::net::link::Link;
 use crate::logic::look::FRIENDS;
@@ -208,7 +210,9 @@ impl Inner {
     /// # Errors
     /// When it is nobody's name, or the beginning of no id or of several.
     pub(crate) fn resolve_peer(&self, peer: &PeerRef) -> Result<Resolved, Error> {
-        let friends = Arc::clone(&self.friends.borrow());
+        // As they are written now: who was named a moment ago can be meant.
+        let written = FriendFile::at(self.home.root()).read_what_is_right();
+        let friends = written.map_or_else(|_| Arc::clone(&self.friends.borrow()), Arc::new);
         let at = |node: NodeId| friends.of(node).and_then(|friend| friend.at.clone());
         let node = |node: NodeId| Resolved::Node { node, at: at(node) };
         match peer {
