@@ -144,6 +144,7 @@ fn two_shells_have_one_node_and_what_one_shares_lasts_as_long_as_it() {
     first.enter("share mine/notes.txt");
     let listening = first.event("listening");
     let addr = listening["addr"].as_str().expect("text").to_owned();
+    first.event("offer");
     first.enter("search notes");
     assert_eq!(first.event("hit")["plane"], "here");
     first.enter("status");

@@ -46,6 +46,8 @@ use crate::node::look::planes::Overlay;
 use crate::node::types::{Near, Notice, Options, PeerRef, Places, RateChange, Rates, is_prefix};
 use crate::wire::{Peer, Role};
 
+/// So long at the end the inbox is written down.
+const KEEPS: Duration = Duration::from_secs(1);
 /// How often the friends that are there are remembered.
 const SEEN: Duration = Duration::from_secs(5 * 60);
 
@@ -274,6 +276,8 @@ impl Inner {
     pub(crate) async fn stop(&self) {
         if let Some(jobs) = self.jobs.get() {
             jobs.stop().await;
+            // It may not have begun.
+            let _ = timeout(KEEPS, self.inbox.keep()).await;
         }
         // First: what is asked from now on would fail for that this node ends.
         self.leave_owners().await;

@@ -6,7 +6,7 @@ use qshare::model::ContentId;
 use rustix::process::Signal;
 
 use crate::common::own::{self, Ending, Own, Value, list, map, number, tagged, text};
-use crate::common::{Lab, noise, until};
+use crate::common::{Lab, Process, noise, until};
 use crate::{MIB, Person, putting};
 
 const BAD_REQUEST: u64 = 1;
@@ -82,19 +82,73 @@ fn what_is_on_its_way_can_be_declined() {
 }
 
 #[test]
-fn what_lies_there_already_is_not_copied_again() {
+fn what_lies_there_is_neither_compared_nor_given_to_whoever_names_it() {
     let lab = Lab::new();
-    let (bob, anna) = (Person::new(&lab, "always", &[]), lab.home());
-    let file = lab.file("notes.txt", b"the same");
-    for _ in 0..2 {
-        assert_eq!(putting(&lab, &anna, &[&file], &[&bob], &[]).end().code, Some(0));
-    }
-    let names: Vec<_> = fs::read_dir(&bob.into).expect("there").flatten().map(|entry| entry.file_name()).collect();
-    assert_eq!(names, ["notes.txt"]);
-    fs::write(&file, "another").expect("written");
-    assert_eq!(putting(&lab, &anna, &[&file], &[&bob], &[]).end().code, Some(0));
-    assert_eq!(fs::read(bob.into.join("notes.txt")).expect("there"), b"the same");
-    assert_eq!(fs::read(bob.into.join("notes (2).txt")).expect("there"), b"another");
+    let (bob, secret) = (Person::new(&lab, "always", &[]), b"of nobody's business");
+    fs::create_dir_all(&bob.into).expect("made");
+    fs::write(bob.into.join("a"), secret).expect("written");
+    let mallory = Own::new();
+    let (link, _) = mallory.dial(&bob.node.addr).expect("let in");
+    let talk = mallory.open(&link, &request(1, vec![item(secret, ("file", secret.len() as u64, 1))], Vec::new()));
+    // Nobody gives it, so it does not come.
+    until("it does not go on", || bob.offer(&lab)["message"].is_string());
+    assert_eq!(bob.offer(&lab)["state"], "accepted");
+    drop(talk);
+}
+
+#[test]
+fn a_message_that_was_taken_outlives_its_node() {
+    let lab = Lab::new();
+    let (mut bob, anna) = (Person::new(&lab, "ask", &[]), lab.home());
+    let sent = putting(&lab, &anna, &[], &[&bob], &["--text", "keep this"]).end();
+    bob.restart(&lab, &[]);
+    assert_eq!(sent.code, Some(0));
+    assert_eq!(bob.offer(&lab)["text"], "keep this");
+}
+
+#[test]
+fn what_is_withdrawn_and_cleared_does_not_come_back() {
+    let lab = Lab::new();
+    let (bob, anna, file) = (Person::new(&lab, "ask", &[]), lab.home(), lab.file("a.txt", b"a"));
+    let put = putting(&lab, &anna, &[&file], &[&bob], &[]);
+    bob.waits(&lab, "waiting");
+    put.signal(Signal::INT);
+    bob.waits(&lab, "withdrawn");
+    bob.run(&lab, &["inbox", "clear"]).event("inbox");
+    assert_eq!(put.end().code, Some(130));
+    assert_eq!(bob.offer(&lab), serde_json::Value::Null);
+}
+
+#[test]
+fn what_is_accepted_and_sent_no_longer_says_so_and_can_be_declined() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "always", &[]);
+    let anna = Person::new(&lab, "ask", &["--limit", "1M"]);
+    let file = lab.file("big.bin", &noise(35, 24 * MIB));
+    let mut put = putting(&lab, &anna.home, &[&file], &[&bob], &[]);
+    put.event_that("put", |put| put["bytes"].as_u64() > Some(0));
+    put.signal(Signal::INT);
+    assert_eq!(put.end().code, Some(130));
+    let is_told = |offer: &serde_json::Value| {
+        offer["message"].as_str().is_some_and(|message| message.contains("is not sent any more"))
+    };
+    until("it says so", || is_told(&bob.offer(&lab)));
+    assert_eq!(bob.offer(&lab)["state"], "accepted", "what has come is kept");
+    assert_eq!(bob.run(&lab, &["inbox", "decline", "1"]).event("inbox")["state"], "declined");
+}
+
+#[test]
+fn what_cannot_be_sent_is_told_before_anybody_is_looked_for() {
+    let lab = Lab::new();
+    let nobody = Own::new().target.clone();
+    let put = |more: &[&str]| Process::start(lab.qshare().args(["put", "--to", &nobody]).args(more)).end();
+    let missing = lab.path("nothing").display().to_string();
+    assert!(put(&[&missing]).error(1).contains("cannot be shared"));
+    let file = lab.file("a.txt", b"a").display().to_string();
+    assert!(put(&[&file, "--name", "b.txt"]).error(2).contains("standard input"));
+    assert!(put(&["-", "-", "--name", "b.txt"]).error(2).contains("once"));
+    assert!(put(&["--text", ""]).error(2).contains("is empty"));
+    assert!(put(&[]).error(2).contains("what to send"));
 }
 
 #[test]

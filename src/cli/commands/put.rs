@@ -38,10 +38,16 @@ pub(crate) async fn run(context: &Context, arguments: PutArgs) -> Result<Exit, F
         return list::list(context, &running(context).await?.cancel_put(number).await?);
     }
     if arguments.paths.is_empty() && arguments.text.is_none() {
+        if !arguments.to.is_empty() {
+            return Err(Failure::Usage("say what to send: a path, `-` for standard input, or --text".to_owned()));
+        }
         return list::list(context, &running(context).await?.puts().await?);
     }
     if arguments.to.is_empty() {
         return Err(Failure::Usage("say to whom it goes, with --to PEER".to_owned()));
+    }
+    if arguments.paths.is_empty() && arguments.text.as_deref() == Some("") {
+        return Err(Failure::Usage("the message is empty".to_owned()));
     }
     let wish = wish(context, &arguments)?;
     let sent = send(context, &arguments, &wish).await;
@@ -137,7 +143,11 @@ fn wish(context: &Context, arguments: &PutArgs) -> Result<PutWish, Failure> {
         ..SurveyOptions::default()
     };
     let mut spooled = Vec::new();
-    if arguments.paths.iter().any(|path| is_input(&path)) {
+    let inputs = arguments.paths.iter().filter(is_input).count();
+    if inputs > 1 || inputs == 0 && arguments.name.is_some() {
+        return Err(Failure::Usage("--name is that of standard input: give `-` once among the paths".to_owned()));
+    }
+    if inputs == 1 {
         let Some(name) = arguments.name.clone() else {
             return Err(Failure::Usage("say what standard input is called, with --name NAME".to_owned()));
         };

@@ -98,6 +98,8 @@ pub enum Loss {
     Changed,
     /// There is nothing there any more.
     Gone,
+    /// It is not sent any more.
+    Ended,
 }
 
 /// One offer.
@@ -119,9 +121,6 @@ pub struct Entry {
     pub jobs: Vec<JobId>,
     /// Bytes of it that are there.
     pub have: u64,
-    /// All of it was there already when it was accepted.
-    #[serde(default)]
-    pub there: bool,
     /// Where whoever offers it is.
     #[serde(default)]
     pub network: Option<IpAddr>,
@@ -244,8 +243,8 @@ impl Inbox {
         self.last += 1;
         let (state, jobs) = (Standing::Waiting, Vec::new());
         let (outputs, friend) = (Vec::new(), who.friend);
-        let (have, there, loss) = (0, false, None);
-        let entry = Entry { from, friend, put, since: now, state, outputs, jobs, have, there, network, loss };
+        let (have, loss) = (0, None);
+        let entry = Entry { from, friend, put, since: now, state, outputs, jobs, have, network, loss };
         self.entries.insert(self.last, entry);
         Ok(Came::New(self.last))
     }
@@ -262,8 +261,10 @@ impl Inbox {
         if is_full {
             return Err(Code::Busy);
         }
-        let over: Vec<u32> = self.all().filter(|(_, e)| !e.state.is_open()).map(|(number, _)| number).collect();
-        for number in over.iter().take(over.len().saturating_sub(OVER)) {
+        // Strangers cannot have it forgotten what became of what friends offered.
+        let mut over: Vec<_> = self.all().filter(|(_, e)| !e.state.is_open()).map(|(n, e)| (e.friend, n)).collect();
+        over.sort_unstable();
+        for (_, number) in over.iter().take(over.len().saturating_sub(OVER)) {
             self.entries.remove(number);
         }
         Ok(())
@@ -346,13 +347,14 @@ impl Inbox {
             return None;
         }
         let is_under_way = entry.state == Standing::Accepted;
-        entry.loss = loss.or(entry.loss);
         // Whoever offers it is one of those that give.
-        let is_over = !is_under_way || (loss.is_some() && entry.put.receivers.len() < 2);
+        let is_alone = entry.put.receivers.len() < 2;
+        entry.loss = loss.or_else(|| (is_under_way && is_alone).then_some(Loss::Ended)).or(entry.loss);
+        let is_over = !is_under_way || (loss.is_some() && is_alone);
         if is_over {
             entry.state = Standing::Withdrawn;
         }
-        (is_over || loss.is_some()).then_some((number, is_over && is_under_way))
+        (is_over || entry.loss.is_some()).then_some((number, is_over && is_under_way))
     }
 }
 
@@ -486,7 +488,8 @@ mod tests {
         };
         [(1, 0), (2, 1), (3, 0)].into_iter().for_each(|(number, others)| come(number, others));
         inbox.entry_mut(3).expect("there").state = Standing::Waiting;
-        assert_eq!(inbox.withdraw(node(1), id(1), None), None, "who only goes may come again");
+        assert_eq!(inbox.withdraw(node(1), id(1), None), Some((1, false)), "who only goes may come again");
+        assert_eq!(inbox.entry(1).map(|entry| (entry.state, entry.loss)), Some((Standing::Accepted, Some(Loss::Ended))));
         assert_eq!(inbox.withdraw(node(1), id(1), Some(Loss::Changed)), Some((1, true)));
         assert_eq!(inbox.withdraw(node(1), id(2), Some(Loss::Gone)), Some((2, false)));
         assert_eq!(inbox.withdraw(node(1), id(3), Some(Loss::Gone)), Some((3, false)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{ErrorCode, shown};
-use crate::logic::limits::inbox::Standing;
+use crate::logic::limits::inbox::{Loss, Standing};
 use crate::logic::limits::jobs::JobId;
 use crate::model::{Cause, LocalPath, SafePath, Shown, Size};
 use crate::wire::Code;
@@ -38,10 +38,10 @@ pub enum ControlError {
         cause: Cause,
     },
     /// What is to be fetched cannot come from whoever offered it any more.
-    #[error("it {} at its sender since it was offered", if *is_gone { "is gone" } else { "has changed" })]
+    #[error("{}", lost(*.loss))]
     LostThere {
-        /// There is nothing there any more.
-        is_gone: bool,
+        /// Why.
+        loss: Loss,
     },
     /// There is no such offer in the inbox that waits.
     #[error("{}", no_offer(*.number, *.state))]
@@ -227,6 +227,14 @@ pub enum ControlError {
         /// Its number there.
         job: JobId,
     },
+}
+
+const fn lost(loss: Loss) -> &'static str {
+    match loss {
+        Loss::Changed => "it has changed at its sender since it was offered",
+        Loss::Ended => "it is not sent any more",
+        Loss::Gone => "it is gone at its sender since it was offered",
+    }
 }
 
 fn no_offer(number: u32, state: Option<Standing>) -> String {

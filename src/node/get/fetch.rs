@@ -135,7 +135,7 @@ impl Get {
             }
         }
         if let Some(given) = self.request.given.clone() {
-            following.spawn(given::meet(self.finder.connections.clone(), given, found.clone()));
+            following.spawn(given::meet(self.finder.connections.clone(), given, (download.progress(), found.clone())));
         }
         if let Some(late) = late {
             following.spawn(late.run(self.report.clone(), found.clone()));

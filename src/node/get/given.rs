@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::actors::connections::ConnectionsRef;
+use crate::actors::download::Progress;
 use crate::actors::index::Seed;
 use crate::model::{Audience, Hit, NodeId, Provider, SafePath};
 use crate::node::error::Error;
@@ -40,8 +41,16 @@ pub(super) fn first(given: Option<&Given>, providers: &[Provider]) -> Vec<Provid
     providers.iter().filter(|provider| own_word.is_none_or(|node| provider.node == node)).cloned().collect()
 }
 
-/// Tells of the others once they are met; those that are not where they are said to be are given up.
-pub(super) async fn meet(connections: ConnectionsRef, given: Given, found: mpsc::Sender<Vec<Provider>>) {
+/// Tells of the others once something of it is proven, so that there is something to it, and they are met; those that are not where they
+/// are said to be are given up.
+pub(super) async fn meet(
+    connections: ConnectionsRef,
+    given: Given,
+    (mut transfer, found): (watch::Receiver<Progress>, mpsc::Sender<Vec<Provider>>),
+) {
+    if transfer.wait_for(|progress| progress.bytes > 0).await.is_err() {
+        return;
+    }
     let mut meeting = JoinSet::new();
     for provider in given.among.into_iter().skip(1) {
         let (connections, found) = (connections.clone(), found.clone());

@@ -151,9 +151,12 @@ impl Keeper {
         let _ = reply.send(Ok(told.subscribe()));
     }
 
-    /// Something new: taken by rule, or told to a person.
+    /// Something new: taken by rule, or told to a person. A message is here once it is kept.
     async fn arrived(&mut self, number: u32) {
         self.changed = true;
+        if self.inbox.entry(number).is_some_and(|entry| entry.put.items.is_empty()) {
+            self.keep().await;
+        }
         let is_taken = self.inbox.by_rule(number, &self.rules.rules) == Standing::Accepted;
         // What cannot be put there waits for a person.
         if !is_taken || self.accept(number, &self.dir.clone()).await.is_err() {
@@ -180,6 +183,12 @@ impl Keeper {
     async fn order(&mut self, order: Order) {
         // Whoever asked may have gone.
         match order {
+            Order::Keep(reply) => {
+                if self.changed {
+                    self.keep().await;
+                }
+                let _ = reply.send(());
+            }
             Order::Rows(reply) => {
                 let rows = self.rows().await;
                 let _ = reply.send(rows);
@@ -248,6 +257,7 @@ impl Keeper {
         number: Option<u32>,
         into: Option<(PathBuf, Landing)>,
     ) -> Result<Vec<InboxRow>, Error> {
+        let is_usual = into.is_none();
         let dir = match into {
             Some((_, landing)) if !landing.is_here() => {
                 return Err(ControlError::OtherDirectory { path: landing.dir.into() }.into());
@@ -261,6 +271,12 @@ impl Keeper {
             if let Some(row) = stuck {
                 self.open_again(row.number, row.entry.jobs).await;
             }
+        }
+        if let Some(number) = number
+            && let Some(entry) = self.inbox.accepted().find_map(|(other, entry)| (other == number).then_some(entry))
+            && is_usual
+        {
+            return Ok(vec![row((number, entry))]);
         }
         let mut rows = Vec::new();
         for number in self.waiting(number)? {
@@ -304,12 +320,12 @@ impl Keeper {
         let taken: HashSet<PathBuf> = accepted.flat_map(|(_, entry)| entry.outputs.clone()).collect();
         let (dir, items) = (dir.to_owned(), entry.put.items.clone());
         let chosen = spawn_blocking(move || outputs(&dir, &items, taken)).await?;
-        let (outputs, there) = chosen.map_err(|(path, cause)| ControlError::NoInboxDir { path: path.into(), cause })?;
+        let outputs = chosen.map_err(|(path, cause)| ControlError::NoInboxDir { path: path.into(), cause })?;
         let before = self.inbox.entry(number).filter(|entry| entry.outputs != outputs).cloned();
         // It goes elsewhere than what an earlier transfer has left of it.
         before.iter().for_each(|before| self.discard(before));
         if let Some(entry) = self.inbox.entry_mut(number) {
-            (entry.outputs, entry.there) = (outputs, there);
+            entry.outputs = outputs;
         }
         // A message is there when it was read.
         let is_text = self.inbox.entry(number).is_some_and(|entry| entry.put.items.is_empty());

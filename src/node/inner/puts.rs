@@ -165,6 +165,7 @@ impl Sender {
         let mut cancelled = self.cancelled.clone();
         let mut looking = JoinSet::new();
         let first = async {
+            self.check_paths().await?;
             self.check_names().await?;
             (0..self.wish.to.len()).for_each(|at| drop(looking.spawn(Arc::clone(&self).look_for(at))));
             self.first(&mut looking).await
@@ -194,7 +195,13 @@ impl Sender {
                 }
                 Some(_) = telling.join_next() => {}
                 _ = looks.tick() => self.check_offered(&all).await,
-                () = until(&mut cancelled), if !looking.is_empty() => looking.shutdown().await,
+                () = until(&mut cancelled), if !(looking.is_empty() && all.is_empty()) => {
+                    // Nobody has it from now on, whoever is still to be told.
+                    looking.shutdown().await;
+                    for offered in all.drain(..) {
+                        offered.end().await;
+                    }
+                }
             }
         }
         Ok(all)

@@ -47,7 +47,8 @@ impl InboxRow {
     #[must_use]
     pub fn loss(&self) -> Option<Error> {
         let is_open = self.entry.state == Standing::Withdrawn || self.trouble.is_some();
-        let loss = self.entry.loss.filter(|_| is_open)?;
-        Some(ControlError::LostThere { is_gone: loss == Loss::Gone }.into())
+        // Nobody else gives what is not sent any more.
+        let loss = self.entry.loss.filter(|loss| is_open || *loss == Loss::Ended && self.entry.state.is_open())?;
+        Some(ControlError::LostThere { loss }.into())
     }
 }

@@ -44,6 +44,11 @@ fn why(context: &Context, row: &InboxRow) -> Option<String> {
     error.map(|error| say::error(&error, context.output.names()))
 }
 
+/// Whether it is to be fetched and does not go on.
+fn is_stuck(row: &InboxRow) -> bool {
+    row.trouble.is_some() || (row.entry.state == Standing::Accepted && row.loss().is_some())
+}
+
 /// That a transfer does not go on.
 fn stuck(context: &Context, row: &InboxRow) -> String {
     let (number, why) = (row.number, why(context, row).unwrap_or_default());
@@ -77,7 +82,7 @@ fn table(context: &Context, rows: &[InboxRow]) -> Table {
             of_files(entry.files().to_string()),
             of_files(Size(entry.bytes()).to_string()),
             duration(age(entry)),
-            if row.trouble.is_some() { "stuck".to_owned() } else { state(entry) },
+            if is_stuck(row) { "stuck".to_owned() } else { state(entry) },
         ]
     };
     Table::of(&columns, rows.iter().map(cells)).narrow()
@@ -119,14 +124,23 @@ fn of_line(entry: &Entry) -> String {
     format!("“{beginning}{more}”")
 }
 
-/// What is offered, by its names; where it lies, once it is there.
+/// What is offered, by its names.
 fn what(entry: &Entry) -> String {
+    named(entry, |at| entry.put.items[at].name.to_string())
+}
+
+/// Where it lies.
+fn places(entry: &Entry) -> String {
+    named(entry, |at| {
+        let output = entry.outputs.get(at).map(|path| path.display().to_string());
+        output.unwrap_or_else(|| entry.put.items[at].name.to_string())
+    })
+}
+
+/// The first of its things, and how many more there are.
+fn named(entry: &Entry, name: impl Fn(usize) -> String) -> String {
     let items = &entry.put.items;
-    let place = |at: usize| {
-        let output = entry.outputs.get(at).filter(|_| entry.state == Standing::Done);
-        output.map_or_else(|| items[at].name.to_string(), |path| path.display().to_string())
-    };
-    let mut names: Vec<String> = (0..items.len().min(NAMED)).map(place).collect();
+    let mut names: Vec<String> = (0..items.len().min(NAMED)).map(name).collect();
     if items.len() > NAMED {
         names.push(format!("and {} more", items.len() - NAMED));
     }
@@ -144,8 +158,8 @@ fn on_one_line(text: &str) -> String {
 
 /// How it stands, in a sentence.
 pub(super) fn sentence(context: &Context, row: &InboxRow) -> String {
-    let InboxRow { number, entry, trouble } = row;
-    if trouble.is_some() {
+    let InboxRow { number, entry, .. } = row;
+    if is_stuck(row) {
         return stuck(context, row);
     }
     let (who, what, size) = (context.output.names().brief(entry.from), what(entry), size(entry));
@@ -162,8 +176,7 @@ pub(super) fn sentence(context: &Context, row: &InboxRow) -> String {
         }
         Standing::Accepted => format!("fetching {what} ({size}) from {who} into {}", dir(entry)),
         Standing::Done if is_message(entry) => format!("read: {what} from {who}"),
-        Standing::Done if entry.there => format!("already here: {what} from {who}"),
-        Standing::Done => format!("there: {what} from {who}"),
+        Standing::Done => format!("there: {} from {who}", places(entry)),
         Standing::Declined => format!("declined: {what} from {who}"),
         Standing::Withdrawn => {
             let why = why(context, row).map(|why| format!(": {why}")).unwrap_or_default();
@@ -188,6 +201,9 @@ pub(super) fn whole(context: &Context, row: &InboxRow) -> Result<(), Failure> {
         let items = entry.put.items.iter();
         let cells = items.map(|item| [item.name.to_string(), item.files.to_string(), Size(item.size).to_string()]);
         output.table(&Table::of(&columns, cells))?;
+        if !entry.outputs.is_empty() {
+            output.remark(&format!("qshare: in {}", dir(entry)));
+        }
     }
     let text: String = entry.put.text.lines().map(|line| format!("{}\n", Shown(line))).collect();
     output.print(&text)

@@ -1,6 +1,6 @@
 //! What is sent by the running node, a line for each of those to whom it goes, and how a command that sends something ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::context::Context;
@@ -107,7 +107,7 @@ pub(super) fn list(context: &Context, rows: &[PutRow]) -> Result<Exit, Failure> 
         }
     }
     if rows.is_empty() {
-        context.output.note("qshare: nothing is sent");
+        context.output.note("qshare: nothing was left to the running node to send");
         return Ok(Exit::DONE);
     }
     context.output.table(&table)?;
@@ -117,7 +117,8 @@ pub(super) fn list(context: &Context, rows: &[PutRow]) -> Result<Exit, Failure> 
 
 fn what(wish: &PutWish) -> String {
     let named = wish.options.named.iter().map(|(name, _): &(SafePath, PathBuf)| name.to_string());
-    let paths = wish.paths.iter().map(|path| path.display().to_string());
+    let last = |path: &Path| path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let paths = wish.paths.iter().map(|path| last(path));
     let all: Vec<String> = paths.chain(named).collect();
     if all.is_empty() { "(message)".to_owned() } else { all.join(", ") }
 }

@@ -19,6 +19,7 @@ pub(super) enum Order {
     Accept(Option<u32>, Option<(PathBuf, Landing)>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
     Clear(Option<u32>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
     Decline(Option<u32>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
+    Keep(oneshot::Sender<()>),
     Rows(oneshot::Sender<Vec<InboxRow>>),
 }
 
@@ -83,6 +84,12 @@ impl InboxHandle {
     /// When it neither waits nor is fetched.
     pub(crate) async fn decline(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
         self.ask(|reply| Order::Decline(number, reply)).await?
+    }
+
+    /// Writes down what is not yet: the node ends.
+    pub(crate) async fn keep(&self) {
+        // Nothing is taken by a node that lives for one command.
+        let _ = self.ask(Order::Keep).await;
     }
 
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Error> {

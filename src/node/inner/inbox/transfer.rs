@@ -11,6 +11,9 @@ use crate::node::inner::orders::JobWish;
 use crate::node::types::{GetRequest, Given, JobRow, Places, What};
 use crate::wire::PutItem;
 
+/// Directories that a tree may have beyond the number of its files, which is what was told of it.
+const DIRECTORIES: usize = 1000;
+
 /// Why a transfer does not go on.
 pub(super) fn trouble(job: &JobRow) -> Option<(JobId, Error)> {
     let is_stuck = matches!(job.state, JobState::Failed | JobState::Waiting);
@@ -29,6 +32,24 @@ pub(super) fn wish(item: &PutItem, among: &[Provider], output: &Path, own: NodeI
         executable,
         among,
     });
-    let places = Places { max_files: MAX_FILES, ..Places::default() };
+    let max_files = MAX_FILES.min(2 * files as usize + DIRECTORIES);
+    let places = Places { max_files, ..Places::default() };
     JobWish { request, places, landing: Landing::of(output) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ContentId, Kind, SafePath};
+
+    #[test]
+    fn a_tree_may_have_no_more_directories_than_its_files_let_expect() {
+        let name = SafePath::parse("d").expect("a name");
+        let of = |files| {
+            let (name, id) = (name.clone(), ContentId::of(b"d"));
+            let item = PutItem { name, id, kind: Kind::Collection, size: 0, files, executable: false };
+            wish(&item, &[], Path::new("/in/d"), NodeId::from_bytes([1; 32])).places.max_files
+        };
+        assert_eq!((of(0), of(5), of(200_000)), (DIRECTORIES, DIRECTORIES + 10, MAX_FILES));
+    }
 }

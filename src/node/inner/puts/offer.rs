@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use super::Sender;
-use crate::io::share::scan::{RootSummary, SurveyOptions, survey};
+use crate::io::share::scan::{RootSummary, SurveyError, SurveyOptions, survey};
 use crate::model::{ContentId, NodeId, Offer, SafePath};
 use crate::node::error::{ControlError, Error};
 use crate::node::inner::Inner;
@@ -41,6 +41,16 @@ impl Drop for Offered {
 }
 
 impl Sender {
+    /// Whether all of it is there, before anybody is looked for. What an earlier run has told is spoilt where it is not.
+    pub(super) async fn check_paths(&self) -> Result<(), Error> {
+        let paths = if self.wish.told.is_empty() { self.wish.paths.clone() } else { Vec::new() };
+        let missing = spawn_blocking(move || paths.into_iter().find_map(|path| Some((path.metadata().err()?, path))));
+        match missing.await? {
+            Some((cause, path)) => Err(SurveyError::Missing { path: path.into(), cause: cause.into() }.into()),
+            None => Ok(()),
+        }
+    }
+
     /// Offers it to these nodes, under names that nobody is told and that end so; what it is, once it is hashed.
     pub(super) async fn offer(&self, nodes: BTreeSet<NodeId>, end: &str) -> Result<(Offered, Vec<PutItem>), Error> {
         let mut offered = Offered { inner: Arc::clone(&self.inner), names: Vec::new(), items: Vec::new() };

@@ -71,12 +71,13 @@ impl One {
 
     /// Says that it is withdrawn where there is no stream any more on which it was offered.
     async fn withdraw(&mut self) -> Result<(), Error> {
-        let (_, mut to, _) = self.ask().await?;
-        self.give_up(&mut to).await;
+        let (_, mut to, mut from) = self.ask().await?;
+        self.give_up(&mut to, &mut from).await;
         Ok(())
     }
 
-    async fn give_up(&mut self, to: &mut SendStream) {
+    /// It knows that it is withdrawn once it has ended its side, too.
+    async fn give_up(&mut self, to: &mut SendStream, from: &mut RecvStream) {
         let code = match self.state() {
             Some(Receiving::Changed) => Code::Changed,
             Some(Receiving::Gone) => Code::NotFound,
@@ -84,7 +85,15 @@ impl One {
         };
         // It may have gone.
         let _ = to.reset(var_int(code));
-        self.is_told = !matches!(timeout(TOGETHER, to.stopped()).await, Ok(Ok(_)));
+        let ended = async {
+            loop {
+                match frames::receive_known::<PutEvent>(from, CONTROL).await {
+                    Ok(Some(_)) => {}
+                    end => return matches!(end, Ok(None) | Err(CallError::Ended | CallError::Reset(_))),
+                }
+            }
+        };
+        self.is_told = !timeout(TOGETHER, ended).await.unwrap_or(false);
     }
 
     fn set(&self, state: Receiving, error: Option<Error>) {
@@ -143,7 +152,7 @@ impl One {
             let event = tokio::select! {
                 event = frames::receive_known::<PutEvent>(&mut from, CONTROL) => event.map_err(failed)?,
                 () = until(&mut cancelled) => {
-                    self.give_up(&mut to).await;
+                    self.give_up(&mut to, &mut from).await;
                     return Ok(());
                 }
             };
