@@ -45,7 +45,7 @@ impl Get {
         let shares = self.request.share != ShareBack::Never;
         let request = self.transfer(&contents, &partial, resumed);
         let mut download = parts.downloads.start(request).await?;
-        download.providers(given::first(self.request.given.as_ref(), &hit.providers));
+        download.providers(hit.providers.clone());
         self.report.phase(Phase::Fetching);
         let noting = givers::begin(&place, &contents, &download);
         let is_open = shares && self.request.given.is_none();

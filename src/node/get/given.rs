@@ -21,7 +21,8 @@ use crate::node::types::Given;
 /// How often one is dialled again of whom only somebody else says where it is, and after which time at first; it doubles.
 const PAUSES: (u32, Duration) = (7, Duration::from_millis(500));
 
-/// What is fetched: nobody needs to be asked what it is.
+/// What is fetched: nobody needs to be asked what it is. From the beginning only whoever offers it is: where the others are is that
+/// one's word.
 pub(super) fn meant(given: &Given) -> Meant {
     let Given { content, name, files, executable, among } = given.clone();
     let hit = Hit {
@@ -29,16 +30,10 @@ pub(super) fn meant(given: &Given) -> Meant {
         files,
         executable,
         names: vec![name],
-        providers: among,
+        providers: among.into_iter().take(1).collect(),
         ..Hit::file(Some(content.id), content.size)
     };
     Meant { hit, late: None, beneath: None }
-}
-
-/// Who is asked for it from the beginning, of those who are said to have it: where the others are is the word of whoever offers it.
-pub(super) fn first(given: Option<&Given>, providers: &[Provider]) -> Vec<Provider> {
-    let own_word = given.and_then(|given| given.among.first()).map(|first| first.node);
-    providers.iter().filter(|provider| own_word.is_none_or(|node| provider.node == node)).cloned().collect()
 }
 
 /// Tells of the others once something of it is proven, so that there is something to it, and they are met; those that are not where they

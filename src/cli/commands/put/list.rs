@@ -70,7 +70,7 @@ fn lack(receiver: &Receiver, total: u64) -> String {
     match receiver.state {
         Receiving::Away => "is away".to_owned(),
         Receiving::Fetching => format!("has {} % of it", percent(receiver.bytes, total)),
-        Receiving::Looking => "was not found".to_owned(),
+        Receiving::Looking => "is not found yet".to_owned(),
         Receiving::Waiting => "has not accepted".to_owned(),
         state => state.word().to_owned(),
     }
