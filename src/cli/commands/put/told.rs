@@ -49,6 +49,8 @@ pub(super) async fn follow(
                 if stopped.replace(stop).is_some() {
                     break Err(ControlError::Lost.into());
                 }
+                told.activity = None;
+                context.output.remark("qshare: withdrawing it; once more ends at once");
             }
         }
     };
