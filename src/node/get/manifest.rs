@@ -30,8 +30,10 @@ const IDLE: Duration = Duration::from_secs(3);
 /// So long after the first provider a second one is asked as well, if that has not answered whole: nothing else can be
 /// done before.
 const SECOND: Duration = Duration::from_millis(100);
-/// Sooner where one of the first so many is late, that is once it is connected:
+/// Sooner where one of the first so many is late. That is where it is not connected after so long, as one that has gone a moment ago
+/// and is told of yet; and once it is:
 const QUICK: usize = 3;
+const CONNECTS: Duration = Duration::from_millis(20);
 /// by so long, or so many round trips, and for the list itself besides the time that it takes at so many bytes a second at most, up to
 /// so long. As chunk lists are late.
 const LATE: Duration = Duration::from_millis(10);
@@ -199,7 +201,7 @@ async fn from_one(
     most: usize,
     turns: &Turns,
 ) -> Result<Answer, Failure> {
-    let link = connections.to_node(provider.node, provider.addrs.clone()).await?;
+    let link = turns.told_late(CONNECTS, connections.to_node(provider.node, provider.addrs.clone())).await?;
     let request = Request::Manifest(Manifest { id });
     link.widen();
     let late = LATE.max(ROUNDS * link.rtt());
