@@ -90,8 +90,9 @@ fn what_lies_there_is_neither_compared_nor_given_to_whoever_names_it() {
     let mallory = Own::new();
     let (link, _) = mallory.dial(&bob.node.addr).expect("let in");
     let talk = mallory.open(&link, &request(1, vec![item(secret, ("file", secret.len() as u64, 1))], Vec::new()));
-    // Nobody gives it, so it does not come.
-    until("it does not go on", || bob.offer(&lab)["message"].is_string());
+    // It is to come beside what is there, and nobody gives it.
+    let beside = |job: &serde_json::Value| job["output"].as_str().is_some_and(|output| output.ends_with("a (2)"));
+    until("it is fetched", || bob.run(&lab, &["jobs"]).events.iter().any(beside));
     assert_eq!(bob.offer(&lab)["state"], "accepted");
     drop(talk);
 }

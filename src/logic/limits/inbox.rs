@@ -85,7 +85,9 @@ impl Standing {
         }
     }
 
-    const fn is_open(self) -> bool {
+    /// Whether it may still come.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
         matches!(self, Self::Accepted | Self::Waiting)
     }
 }
