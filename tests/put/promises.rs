@@ -141,7 +141,7 @@ fn what_is_accepted_and_sent_no_longer_says_so_and_can_be_declined() {
 #[test]
 fn what_cannot_be_sent_is_told_before_anybody_is_looked_for() {
     let lab = Lab::new();
-    let nobody = Own::new().target.clone();
+    let nobody = Own::new().target;
     let put = |more: &[&str]| Process::start(lab.qshare().args(["put", "--to", &nobody]).args(more)).end();
     let missing = lab.path("nothing").display().to_string();
     assert!(put(&[&missing]).error(1).contains("cannot be shared"));

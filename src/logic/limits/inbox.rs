@@ -491,7 +491,10 @@ mod tests {
         [(1, 0), (2, 1), (3, 0)].into_iter().for_each(|(number, others)| come(number, others));
         inbox.entry_mut(3).expect("there").state = Standing::Waiting;
         assert_eq!(inbox.withdraw(node(1), id(1), None), Some((1, false)), "who only goes may come again");
-        assert_eq!(inbox.entry(1).map(|entry| (entry.state, entry.loss)), Some((Standing::Accepted, Some(Loss::Ended))));
+        assert_eq!(
+            inbox.entry(1).map(|entry| (entry.state, entry.loss)),
+            Some((Standing::Accepted, Some(Loss::Ended)))
+        );
         assert_eq!(inbox.withdraw(node(1), id(1), Some(Loss::Changed)), Some((1, true)));
         assert_eq!(inbox.withdraw(node(1), id(2), Some(Loss::Gone)), Some((2, false)));
         assert_eq!(inbox.withdraw(node(1), id(3), Some(Loss::Gone)), Some((3, false)));

@@ -117,7 +117,9 @@ pub(super) fn list(context: &Context, rows: &[PutRow]) -> Result<Exit, Failure> 
 
 fn what(wish: &PutWish) -> String {
     let named = wish.options.named.iter().map(|(name, _): &(SafePath, PathBuf)| name.to_string());
-    let last = |path: &Path| path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let last = |path: &Path| {
+        path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    };
     let paths = wish.paths.iter().map(|path| last(path));
     let all: Vec<String> = paths.chain(named).collect();
     if all.is_empty() { "(message)".to_owned() } else { all.join(", ") }
