@@ -396,13 +396,14 @@ fn the_executable_bit_comes_from_those_who_only_fetch_it_too() {
     assert_eq!(source.process.end().code, Some(0));
     let mut second = lab.getting(&tracker, &[&id, "-o", "b/two"]);
     second.event_that("progress", |progress| progress["bytes"].as_u64() > Some(0));
+    // One that copies from another has it, too: it waits for that before there is anybody else.
+    let mut third = lab.getting(&tracker, &[&id, "-o", "a/three"]);
+    waits(&mut third);
     // The rest comes from one that does not know of it.
     let plain = lab.path("shared/plain.bin");
     fs::copy(&file, &plain).expect("copied");
     fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).expect("own file");
     let _plain = lab.share(&tracker, &[&plain], &[]);
-    // Nor does one that copies from another.
-    let third = lab.getting(&tracker, &[&id, "-o", "a/three"]);
     for (get, name) in [(first, "a/one"), (second, "b/two"), (third, "a/three")] {
         get.end().done();
         assert_eq!(mode(&lab.path(name)) & 0o100, 0o100, "{name}");
