@@ -60,6 +60,32 @@ fn a_job_is_paused_resumed_cancelled_and_tried_again() {
 }
 
 #[test]
+fn whoever_follows_the_node_is_told_of_each_change_of_a_job() {
+    let stage = Stage::new(8 * MIB, "3M");
+    let _node = stage.node();
+    let mut events = Process::start(stage.lab.qshare_at(&stage.home).arg("events"));
+    events.event("listening");
+    let mut told = |id: &str, state: &str| {
+        events.event_that("job", |job| job["id"].to_string() == id && job["state"] == state);
+    };
+    let id = stage.detach(&[]);
+    told(&id, "running");
+    stage.run(&["jobs", "pause", &id]);
+    told(&id, "paused");
+    stage.run(&["jobs", "resume", &id]);
+    told(&id, "running");
+    stage.run(&["jobs", "cancel", &id]);
+    told(&id, "cancelled");
+    // One that a command follows is a job, too.
+    let mut get = stage.getting(&[]);
+    get.event_that("progress", |progress| progress["fetched"].as_u64() > Some(0));
+    let followed = (id.parse::<u32>().expect("a number") + 1).to_string();
+    told(&followed, "running");
+    assert_eq!(get.end().code, Some(0));
+    told(&followed, "ended");
+}
+
+#[test]
 fn a_job_waits_for_whoever_comes_back() {
     let mut stage = Stage::new(8 * MIB, "3M");
     let _node = stage.node();

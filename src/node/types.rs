@@ -183,6 +183,8 @@ pub enum Event {
     },
     /// Something that another node offers to this one's person stands otherwise than before.
     Inbox(Box<InboxRow>),
+    /// A transfer that the node keeps for a command stands otherwise than before, or has ended.
+    Job(Box<JobRow>),
     /// Something to tell the user.
     Notice(Notice),
     /// A node takes a content from this one, or has taken what it wanted; left out while nobody reads events.

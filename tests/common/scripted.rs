@@ -198,7 +198,9 @@ impl Scripted {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let asked = Arc::new(Asked::default());
-        let identity = Arc::new(Identity::ephemeral().expect("randomness"));
+        // Of providers that promise the same the one with the greater id is asked first.
+        let drawn = (0..32).map(|_| Identity::ephemeral().expect("randomness"));
+        let identity = Arc::new(drawn.max_by_key(Identity::node_id).expect("some"));
         let node = identity.node_id();
         let answered = runtime.block_on(async {
             let keys = LongTermKeys::ephemeral().expect("randomness");

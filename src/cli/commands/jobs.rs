@@ -57,7 +57,7 @@ async fn clear(context: &Context, remote: &Remote, id: Option<JobId>) -> Result<
     let rows = all(remote).await?;
     let cleared = remote.order_jobs(id, JobOrder::Clear).await?;
     let rows = rows.iter().filter(|row| cleared.contains(&row.id));
-    context.output.emit_all(rows.map(|row| Line::Job(JobLine::of(row, why(context, row)))))?;
+    rows.into_iter().try_for_each(|row| tell(context, row))?;
     context.output.note(&format!("qshare: {} taken off the list", counted(cleared.len() as u64, "job")));
     Ok(Exit::DONE)
 }
@@ -75,7 +75,7 @@ pub(super) async fn all(remote: &Remote) -> Result<Vec<JobRow>, Error> {
 }
 
 fn list(context: &Context, rows: &[JobRow]) -> Result<Exit, Failure> {
-    context.output.emit_all(rows.iter().map(|row| Line::Job(JobLine::of(row, why(context, row)))))?;
+    rows.iter().try_for_each(|row| tell(context, row))?;
     if rows.is_empty() {
         context.output.note("qshare: no jobs");
         return Ok(Exit::DONE);
@@ -84,6 +84,11 @@ fn list(context: &Context, rows: &[JobRow]) -> Result<Exit, Failure> {
     let is_told = |row: &&JobRow| row.state == JobState::Failed || row.again.is_some();
     rows.iter().filter(is_told).for_each(|row| note_failed(context, row));
     Ok(Exit::DONE)
+}
+
+/// How it stands, as a JSON line.
+pub(crate) fn tell(context: &Context, row: &JobRow) -> Result<(), Failure> {
+    context.output.emit(&Line::Job(JobLine::of(row, why(context, row))))
 }
 
 fn note_failed(context: &Context, row: &JobRow) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::cli::args::{NodeArgs, ShareArgs};
-use crate::cli::commands::inbox;
+use crate::cli::commands::{inbox, jobs};
 use crate::cli::context::{Context, heed, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
@@ -296,6 +296,7 @@ impl Told {
                 }
             }
             Event::Inbox(row) => inbox::tell(context, &row)?,
+            Event::Job(row) => jobs::tell(context, &row)?,
             Event::Notice(notice) => context.output.notice(&notice),
             Event::Upload(event) => upload(context, &event)?,
             // A tracker's.

@@ -71,6 +71,12 @@ fn tell(output: &Console, event: Event) {
             output.note(&format!("qshare: serving {} only", counted(nodes as u64, "listed node")));
         }
         Event::Notice(notice) => output.notice(&notice),
-        Event::Announced(_) | Event::Hashing { .. } | Event::Inbox(_) | Event::Offer { .. } | Event::Upload(_) => {}
+        // A node's.
+        Event::Announced(_)
+        | Event::Hashing { .. }
+        | Event::Inbox(_)
+        | Event::Job(_)
+        | Event::Offer { .. }
+        | Event::Upload(_) => {}
     }
 }

@@ -77,7 +77,7 @@ pub(crate) enum Line<'a> {
         /// As it was given, or found below what was given.
         path: Cow<'a, str>,
     },
-    /// `jobs`, `get --detach`: what the running node fetches by itself.
+    /// `jobs`, `get --detach`, and `events` and `share` when it changes: what the running node fetches for commands.
     Job(JobLine<'a>),
     /// `demo`: a provider was killed.
     Killed {

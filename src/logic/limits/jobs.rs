@@ -95,6 +95,17 @@ pub enum RunEnd {
     Halted,
 }
 
+impl RunEnd {
+    /// How a job stands after it that is not tried again.
+    pub const fn state(self) -> JobState {
+        match self {
+            Self::Done => JobState::Ended,
+            Self::Failed { .. } => JobState::Failed,
+            Self::Halted => JobState::Cancelled,
+        }
+    }
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {

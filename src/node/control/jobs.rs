@@ -22,7 +22,7 @@ use crate::node::error::{ControlError, Error, ErrorCode};
 use crate::node::get::Transfer;
 use crate::node::inner::Inner;
 use crate::node::inner::orders::{Followed, JobWish, JobsRef, Order};
-use crate::node::types::{Canceller, JobRow, Lifetime, Notice, Outcome, Progress, What};
+use crate::node::types::{Canceller, Event, JobRow, Lifetime, Notice, Outcome, Progress, What};
 use crate::wire::Role;
 
 /// Orders that wait.
@@ -298,6 +298,15 @@ impl Keeper {
         let (progress, notices, canceller) = (transfer.progress(), transfer.notices(), transfer.canceller());
         job.run = Some(Run { progress, notices, canceller, throttle: transfer.throttle() });
         self.runs.spawn(async move { (id, transfer.finish().await) });
+        self.tell(id);
+    }
+
+    /// How it stands, to whoever listens.
+    fn tell(&self, id: JobId) {
+        if let (Some(job), Some(node)) = (self.all.get(&id), self.node.upgrade()) {
+            // Full: who listens may ask for all.
+            let _ = node.host.events.try_send(Event::Job(Box::new(self.row(id, job))));
+        }
     }
 
     fn over(&mut self, id: JobId, result: Result<Outcome, Error>) {
@@ -327,7 +336,12 @@ impl Keeper {
             // The command may have gone.
             let _ = told.send(result);
         }
+        // One that is followed is forgotten at once.
+        job.kept.state = end.state();
         self.jobs.over(id, end, now);
+        if self.jobs.state(id).is_none() {
+            self.tell(id);
+        }
     }
 
     async fn keep(&mut self, id: JobId) {
@@ -336,6 +350,7 @@ impl Keeper {
         job.note();
         job.kept.state = state;
         let (files, bytes) = (self.files.clone(), job.kept.bytes());
+        self.tell(id);
         self.disk(id, move || files.write(id.into(), &bytes)).await;
     }
 

@@ -145,6 +145,7 @@ fn what_a_node_reports_travels() {
     let row = |(number, entry): (u32, &crate::node::Entry)| InboxRow { number, entry: entry.clone(), trouble: None };
     inbox.entries().map(row).for_each(|row| travels(Event::Inbox(Box::new(row))));
     travels(inbox);
+    travels(Event::Job(Box::new(job())));
     travels(Event::Notice(LookNotice::WrongList { node: node(), id: ContentId::of(b"x") }.into()));
     let upload = Upload {
         number: 1,
@@ -164,7 +165,11 @@ fn what_a_node_reports_travels() {
     let (up, down) = (Rate::bytes_per_second(7), None);
     travels(Rates { up, down });
     travels(RateChange { up: up.map(RateLimit::At), down: Some(RateLimit::Unlimited) });
-    travels(JobRow {
+    travels(job());
+}
+
+fn job() -> JobRow {
+    JobRow {
         id: 3.into(),
         what: What::Id(ContentId::of(b"x")),
         name: Some(name()),
@@ -177,7 +182,7 @@ fn what_a_node_reports_travels() {
         providers: 4,
         error: Some(Error::Job(JobError::Full)),
         again: Some(Duration::from_secs(5)),
-    });
+    }
 }
 
 #[test]

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{all, note_failed, why};
+use super::{all, note_failed};
 use crate::cli::context::Context;
 use crate::cli::failure::Result;
-use crate::cli::render::json::{JobLine, Line};
 use crate::cli::render::progress::jobs::name;
 use crate::model::{Shown, Size};
 use crate::node::{JobId, JobRow, JobState, Remote};
@@ -49,7 +48,7 @@ impl Ends {
 }
 
 fn tell(context: &Context, row: &JobRow) -> Result<()> {
-    context.output.emit(&Line::Job(JobLine::of(row, why(context, row))))?;
+    super::tell(context, row)?;
     if row.state == JobState::Failed {
         note_failed(context, row);
         return Ok(());

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use super::{all, list, why};
+use super::{all, list};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::json::{JobLine, Line};
 use crate::cli::render::progress::jobs::{JobsView, goes_on};
 use crate::cli::render::stdout;
 use crate::node::{JobId, JobRow, Remote};
@@ -78,7 +77,7 @@ impl Shown {
         // How long it is until the next try changes all the time, and follows from what was told.
         let steady = |row: &JobRow| JobRow { again: row.again.map(|_| Duration::ZERO), ..row.clone() };
         let news = rows.iter().filter(|row| self.told.get(&row.id) != Some(&steady(row))).collect::<Vec<_>>();
-        context.output.emit_all(news.iter().map(|row| Line::Job(JobLine::of(row, why(context, row)))))?;
+        news.iter().try_for_each(|row| super::tell(context, row))?;
         self.told.extend(news.into_iter().map(|row| (row.id, steady(row))));
         self.view.show(rows, self.begun.elapsed());
         Ok(())
