@@ -32,7 +32,7 @@ pub use state::{DownloadNotice, Hashing, Phase, Progress, ProviderProgress, Shor
 /// How often time is told to the transfer and progress is sampled.
 const TICK: Duration = Duration::from_millis(100);
 /// The same while somebody has nothing to do and others still owe: a short transfer is not to wait for a tick.
-const SOON: Duration = Duration::from_millis(5);
+const SOON: Duration = Duration::from_millis(3);
 
 /// What a transfer is told.
 #[derive(Debug)]

@@ -29,6 +29,7 @@ use crate::wire::HaveEvent;
 
 pub use crate::logic::picker::RequestId;
 pub use event::{End, Fault, Input, Order, Settings, Why};
+pub(crate) use lists::patience;
 pub use record::Record;
 
 use lists::Lists;

@@ -22,11 +22,11 @@ use super::{RequestId, Transfer};
 pub(super) const AHEAD: usize = 8;
 /// Nothing of a file can be asked for before its list: one that has not come after so long, or after [`ROUNDS`], is
 /// asked of a second provider as well. That costs a thirtieth of the file where the line is slow.
-const LATE: Duration = Duration::from_millis(10);
+const LATE: Duration = Duration::from_millis(5);
 /// Round trips that a list may take, where these are longer.
 const ROUNDS: u32 = 2;
 /// And the time that all takes that its provider owes, at so many bytes per second, up to [`LATEST`].
-const LINE: u64 = 10_000_000;
+const LINE: u64 = 20_000_000;
 const LATEST: Duration = Duration::from_millis(100);
 /// Networks of which a late list is asked, one after the other.
 const ASKED: usize = 8;
@@ -34,6 +34,11 @@ const ASKED: usize = 8;
 const SHORT: u32 = 16 << 10;
 /// A last chunk of so many bytes is worth a cancelled stream; most of a smaller one is on its way already.
 const WORTH_SHARING: u64 = 256 << 10;
+
+/// After how long what is to come first is late, from one this far away that owes so many bytes.
+pub(crate) fn patience(rtt: Duration, owed: u64) -> Duration {
+    LATE.max(ROUNDS * rtt) + duration(owed, LINE).min(LATEST)
+}
 
 /// The lists that are still to come.
 #[derive(Debug, Clone, Default)]
@@ -86,8 +91,7 @@ impl Transfer {
         let is_late = |id: &RequestId| {
             let request = self.requests.get(id)?;
             let provider = self.providers.get(&request.node)?;
-            let line = duration(self.outstanding_of(provider), LINE).min(LATEST);
-            Some(now >= request.since + LATE.max(ROUNDS * provider.rtt) + line)
+            Some(now >= request.since + patience(provider.rtt, self.outstanding_of(provider)))
         };
         let all_late = |ids: &BTreeSet<RequestId>| ids.iter().all(|id| is_late(id).unwrap_or(true));
         let is_short = |file: usize| self.map.files()[file].layout.chunks() <= SHORT;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::actors::connections::ConnectionsRef;
 use crate::io::net::frames::{self, Pace, Pieces as _};
-use crate::logic::transfer::Why;
+use crate::logic::transfer::{Why, patience};
 use crate::model::collection::manifest::Intake;
 use crate::model::collection::{CollectionError, MAX_MANIFEST};
 use crate::model::{Collection, ContentId, FoundHit, Hit, Kind, NodeId, Provider, SafePath};
@@ -31,15 +31,9 @@ const IDLE: Duration = Duration::from_secs(3);
 /// done before.
 const SECOND: Duration = Duration::from_millis(100);
 /// Sooner where one of the first so many is late. That is where it is not connected after so long, as one that has gone a moment ago
-/// and is told of yet; and once it is:
+/// and is told of yet; once it is, what it sends is late as a chunk list is.
 const QUICK: usize = 3;
 const CONNECTS: Duration = Duration::from_millis(20);
-/// by so long, or so many round trips, and for the list itself besides the time that it takes at so many bytes a second at most, up to
-/// so long. As chunk lists are late.
-const LATE: Duration = Duration::from_millis(10);
-const ROUNDS: u32 = 2;
-const LINE: u64 = 10_000_000;
-const LATEST: Duration = Duration::from_millis(100);
 /// So long after one provider another one is,
 const NEXT: Duration = Duration::from_millis(200);
 /// this many at a time at most: of lists that are not small one is received at a time.
@@ -204,14 +198,12 @@ async fn from_one(
     let link = turns.told_late(CONNECTS, connections.to_node(provider.node, provider.addrs.clone())).await?;
     let request = Request::Manifest(Manifest { id });
     link.widen();
-    let late = LATE.max(ROUNDS * link.rtt());
     let head = frames::call::<ManifestHead>(&link, &request, limits::CONTROL);
-    let (head, _open, mut recv) = turns.told_late(late, head).await?;
+    let (head, _open, mut recv) = turns.told_late(patience(link.rtt(), 0), head).await?;
     let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST);
     let len = len.ok_or(frames::CallError::Frame(FrameError::Unknown))?;
     let turn = if len > SMALL { Some(turns.take().await) } else { None };
-    let line = Duration::from_micros(head.len * 1_000_000 / LINE).min(LATEST);
-    let intake = turns.told_late(late + line, receive(&mut recv, len, most, turns)).await?;
+    let intake = turns.told_late(patience(link.rtt(), head.len), receive(&mut recv, len, most, turns)).await?;
     let left_out = head.left_out;
     let checked = tokio::task::spawn_blocking(move || intake.end().read(id));
     let read = checked.await;
