@@ -1,6 +1,8 @@
 //! Sending to single nodes: what waits, what is taken by rule, what is declined; and that nobody else learns of it or gets it.
 
 mod common;
+#[path = "put/former.rs"]
+mod former;
 #[cfg(target_os = "linux")]
 #[path = "put/nearby.rs"]
 mod nearby;

@@ -51,17 +51,17 @@ pub(crate) async fn run(context: &Context, arguments: PutArgs) -> Result<Exit, F
     }
     let wish = wish(context, &arguments)?;
     let sent = send(context, &arguments, &wish).await;
-    let is_left = arguments.detach && sent.is_ok();
-    if !is_left {
+    // Not where all have had it, or declined it, by then.
+    let left = sent.as_ref().ok().and_then(|progress| progress.number);
+    if left.is_none() {
         wish.spooled.iter().for_each(|path| drop(std::fs::remove_file(path)));
     }
     let progress = sent.map_err(unsendable)?;
-    if is_left {
+    if let Some(number) = left {
         for receiver in &progress.receivers {
             let why = list::why(context, receiver);
             context.output.emit(&Line::Put(PutLine::of(receiver, &progress, context.output.names(), why)))?;
         }
-        let number = progress.number.unwrap_or_default();
         context.output.note(&format!(
             "qshare: the running node goes on with it as number {number}: `qshare put` shows it, `qshare put --cancel {number}` ends it"
         ));
