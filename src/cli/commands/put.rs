@@ -156,8 +156,6 @@ fn wish(context: &Context, arguments: &PutArgs) -> Result<PutWish, Failure> {
         }
         let path = spool(context.home().root(), put)?;
         options.named.push((name.last(), path.clone()));
-        // It is in the home.
-        options.avoid.clear();
         spooled.push(path);
     }
     let usual = || match arguments.detach {
