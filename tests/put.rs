@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use common::own::{self, Ending, Own, Talk, map, number, tagged, text};
 use common::person::{Person, node, putting};
-use common::{Lab, Process, noise, until};
+use common::{Lab, Process, nobody, noise, until};
 use qshare::model::collection::Entry;
 use qshare::model::{Collection, ContentId, SafePath};
 use rustix::process::Signal;
@@ -254,12 +254,6 @@ fn what_is_another_thing_than_was_told_is_given_up_and_nothing_of_it_is_written(
     });
     assert_eq!(bob.offer(&lab)["state"], "declined");
     assert_eq!(fs::read_dir(&bob.into).expect("made").count(), 0);
-}
-
-/// An address at which nobody answers.
-fn nobody() -> String {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket.local_addr().expect("its address").to_string()
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use common::tmux::{Terminal, Tmux, live};
-use common::{DEADLINE, Lab, Node, Process, noise, until};
+use common::{DEADLINE, Lab, Node, Process, nobody, noise, until};
 use serde_json::Value;
 
 const MIB: usize = 1 << 20;
@@ -310,6 +310,27 @@ fn what_is_told_meanwhile_leaves_the_typed_line_whole() {
     at_prompt(&terminal, "");
     terminal.press("C-d");
     terminal.wait_for("exit 0");
+}
+
+#[test]
+fn a_shell_says_which_node_it_has() {
+    let lab = Lab::new();
+    let Some(tmux) = Tmux::new(&lab) else { return };
+    let (home, peer) = (lab.home(), offering(&lab));
+    let to = format!("{}@{}", peer.id, peer.addr);
+    let mut put = Process::start(lab.qshare_at(&home).args(["put", "--text", "hello", "--to", &nobody()]));
+    until("a node of the home runs", || Process::start(lab.qshare_at(&home).arg("jobs")).end().code == Some(0));
+    let first = typed(&lab, &tmux, &home, &peer.addr);
+    first.wait_for(&format!("a shell that has taken the node over from process {}, whose command", put.pid()));
+    let (program, dir) = (env!("CARGO_BIN_EXE_qshare"), home.display());
+    let second = tmux.start("second", (110, 40), &format!("{program} --home {dir} --no-lan shell"));
+    second.wait_for("a shell through the running node (process ");
+    at_prompt(&second, "");
+    first.enter("quit");
+    first.wait_for("exit 0");
+    second.enter(&format!("ls {to}"));
+    second.wait_for("from now on this shell runs it");
+    put.kill();
 }
 
 #[test]
