@@ -47,7 +47,7 @@ fn a_stranger_waits_and_what_is_accepted_arrives() {
 fn nobody_else_finds_or_gets_it_while_it_waits_and_when_it_is_there() {
     let lab = Lab::new();
     let tracker = lab.tracker();
-    let anna = Person::new(&lab, "ask", &["--tracker", &tracker.addr]);
+    let mut anna = Person::new(&lab, "ask", &["--tracker", &tracker.addr]);
     let bob = Person::new(&lab, "ask", &["--tracker", &tracker.addr, "--peer", &anna.node.addr]);
     let mallory = lab.home();
     let dir = lab.file("album/one.bin", &noise(2, MIB)).parent().expect("a directory").to_owned();
@@ -78,6 +78,7 @@ fn nobody_else_finds_or_gets_it_while_it_waits_and_when_it_is_there() {
     assert!(fs::read(bob.into.join("album/one.bin")).expect("there") == noise(2, MIB));
     nobody_else();
     assert!(!lab.path("stolen").exists());
+    assert_eq!(anna.node.process.event("upload")["name"], "album", "its owner knows it by its name");
 }
 
 #[test]

@@ -319,7 +319,8 @@ fn a_shell_says_which_node_it_has() {
     let (home, peer) = (lab.home(), offering(&lab));
     let to = format!("{}@{}", peer.id, peer.addr);
     let mut put = Process::start(lab.qshare_at(&home).args(["put", "--text", "hello", "--to", &nobody()]));
-    until("a node of the home runs", || Process::start(lab.qshare_at(&home).arg("jobs")).end().code == Some(0));
+    // The node of its home runs by then.
+    put.event_that("put", |put| put["state"] == "away");
     let first = typed(&lab, &tmux, &home, &peer.addr);
     first.wait_for(&format!("a shell that has taken the node over from process {}, whose command", put.pid()));
     let (program, dir) = (env!("CARGO_BIN_EXE_qshare"), home.display());
@@ -388,7 +389,7 @@ fn what_is_sent_is_left_to_the_node_and_what_comes_is_told_above_what_is_typed()
     Process::start(lab.qshare_at(&bob).arg("put").arg(lab.path("mine/three.txt")).args(["--to", &own]).args(told))
         .end();
     terminal.wait_for("offers three.txt (1 file, 9 B): `qshare inbox accept 1`");
-    terminal.wait_for("message: as \\u{1b}[31mpromised");
+    terminal.wait_for("; message:\nas \\u{1b}[31mpromised");
     at_prompt(&terminal, "half a line");
     terminal.interrupt();
     put("three.txt");

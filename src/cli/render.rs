@@ -304,7 +304,9 @@ impl Console {
 
     /// Nobody is left to tell when standard error is gone too.
     fn tell(&self, text: &str) {
-        let text = &*self.error_width().map_or_else(|| text.into(), |width| Cow::Owned(fit::wrapped(text, width)));
+        // What names no command the terminal may break as it does, unless somebody types there.
+        let width = self.error_width().filter(|_| text.contains('`') || self.above.get().is_some());
+        let text = &*width.map_or_else(|| text.into(), |width| Cow::Owned(fit::wrapped(text, width)));
         if let Some(above) = self.above.get() {
             return above.told(text);
         }

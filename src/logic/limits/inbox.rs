@@ -520,10 +520,10 @@ mod tests {
             said(at(u8::try_from(10 + n).expect("few"), network), 0);
         });
         (0..8).for_each(|number| said(at(200, 7), number));
-        (0..u8::MAX).for_each(|number| said(who(30, true), number));
+        (0..u8::MAX).for_each(|number| said(who(250, true), number));
         let count = |is: &dyn Fn(&Entry) -> bool| inbox.entries().filter(|(_, entry)| is(entry)).count();
         let of = |from: u8| count(&|entry| entry.from == node(from));
-        assert_eq!((count(&|entry| !entry.friend), of(30), of(2), of(200)), (STRANGERS, FRIEND, 1, 8));
+        assert_eq!((count(&|entry| !entry.friend), of(250), of(2), of(200)), (STRANGERS, FRIEND, 1, 8));
         assert_eq!(of(1), STRANGER, "the last of them: {:?}", inbox.of(node(1), put(4, "a", 1).put));
         // All of that is no offer that waits.
         let mut offered = |number: u8| inbox.offer(at(1, 1), put(number + 50, "a", 1), NOW);
