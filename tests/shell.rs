@@ -327,11 +327,11 @@ fn a_shell_says_which_node_it_has() {
     let second = tmux.start("second", (110, 40), &format!("{program} --home {dir} --no-lan shell"));
     second.wait_for("a shell through the running node (process ");
     at_prompt(&second, "");
+    put.kill();
     first.enter("quit");
     first.wait_for("exit 0");
     second.enter(&format!("ls {to}"));
     second.wait_for("from now on this shell runs it");
-    put.kill();
 }
 
 #[test]

@@ -32,15 +32,15 @@ const LOOK: Duration = Duration::from_secs(1);
 impl Shell<'_> {
     /// Has a node, greets, and begins to watch transfers.
     pub(super) async fn begin(&mut self, arguments: ShellArgs, signals: &mut Signals) -> Result<()> {
-        let running = Remote::find(&self.context.home()).await?;
-        if let (Some(remote), Some(addr)) = (&running, arguments.listen) {
+        let (running, listen) = (Remote::find(&self.context.home()).await?, arguments.listen);
+        self.have_node(arguments, signals).await;
+        if let (Some(remote), Some(addr), false) = (&running, listen, self.beside.has_node()) {
             return Err(Failure::Usage(format!(
                 "--listen {addr} cannot hold for the node that runs already (process {}): stop it with `qshare stop`, or do \
                  without",
                 remote.running().pid
             )));
         }
-        self.have_node(arguments, signals).await;
         let Some(above) = &self.above else { return Ok(()) };
         let node = has(self.beside.has_node(), running.map(|remote| remote.running().pid));
         self.context
