@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::person::{Person, putting};
+use common::person::{Person, node, putting};
 #[cfg(unix)]
 use common::tmux::Tmux;
 use common::{Ended, Lab, Process, noise, until};
@@ -27,6 +27,20 @@ fn shown(home: &Path, arguments: &[&str]) -> (String, String, Option<i32>) {
 fn there(person: &Person) -> Vec<String> {
     let all = fs::read_dir(&person.into).into_iter().flatten();
     all.map(|entry| entry.expect("listed").file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_told_with_what_to_do() {
+    let lab = Lab::new();
+    let home = lab.home();
+    fs::create_dir_all(home.join("node")).expect("made");
+    fs::write(home.join("node/inbox"), "no list at all").expect("written");
+    let mut node = node(&lab, &home, &[]);
+    let warning = node.process.first("warning")["message"].as_str().expect("a sentence").to_owned();
+    assert!(
+        warning.contains("node/inbox cannot be read") && warning.contains("put a sound copy in its place"),
+        "{warning}"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `qshare inbox accept` to its end: shows how what was accepted gets on, as `jobs --watch` does. A signal ends it as it ends a `get`:
 //! what has come is kept. Not responsible for what is accepted.
 
-use super::show::{is_message, line, sentence, whole};
+use super::show::{line, sentence, whole};
 use crate::cli::commands::jobs::{self, watch};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -57,7 +57,7 @@ async fn cancel(context: &Context, remote: &Remote, accepted: &[InboxRow]) {
         // It may be over.
         let _ = remote.order_jobs(Some(*id), JobOrder::Cancel).await;
     }
-    for row in accepted.iter().filter(|row| !is_message(&row.entry)) {
+    for row in accepted.iter().filter(|row| !row.entry.is_message()) {
         let number = row.number;
         context.output.note(&format!(
             "qshare: number {number} waits again, and what has come of it is kept: `qshare inbox accept {number}` goes on, \
@@ -67,7 +67,7 @@ async fn cancel(context: &Context, remote: &Remote, accepted: &[InboxRow]) {
 }
 
 fn tell(context: &Context, row: &InboxRow) -> Result<(), Failure> {
-    if is_message(&row.entry) {
+    if row.entry.is_message() {
         return whole(context, row);
     }
     context.output.emit(&line(context, row))?;
