@@ -74,12 +74,10 @@ impl Transfer {
         let held = self.requests.values().flat_map(|request| &request.pending);
         let pairs = held.filter(|unit| self.may_bring(provider, **unit)).filter_map(|&unit| {
             let [Some(one), Some(other)] = self.picker.holders(unit) else { return None };
-            if !provider.gave && !(self.is_still(one, now) && self.is_still(other, now)) {
-                return None;
-            }
+            let may = provider.gave || (self.is_still(one, now) && self.is_still(other, now));
             let (one, other) = (left(one)?, left(other)?);
             let own = self.time_for(provider, self.picker.len(unit), now);
-            (one.min(other).0 > (own * margin.times).max(margin.least)).then_some(one.max(other))
+            (may && one.min(other).0 > (own * margin.times).max(margin.least)).then_some(one.max(other))
         });
         pairs.max().map(|(_, id)| id)
     }
