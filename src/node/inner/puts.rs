@@ -5,6 +5,7 @@
 pub(crate) mod left;
 mod offer;
 mod one;
+mod told;
 mod whom;
 
 use std::collections::BTreeSet;

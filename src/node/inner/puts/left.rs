@@ -15,7 +15,8 @@ use crate::model::Cause;
 use crate::node::error::{ControlError, Error};
 use crate::node::inner::Inner;
 use crate::node::inner::puts::Putting;
-use crate::node::types::{Canceller, Event, Notice, PeerRef, PutProgress, PutRow, PutWish, Receiving};
+use crate::node::inner::puts::told::Told;
+use crate::node::types::{Canceller, Notice, PeerRef, PutProgress, PutRow, PutWish, Receiving};
 use crate::wire::Role;
 
 /// Those that are over and are kept; the ones that ended first go first.
@@ -81,7 +82,10 @@ impl Puts {
             left.canceller.cancel();
             left.row(*number)
         });
-        Ok(rows.collect())
+        let rows = rows.collect();
+        // Where that fails it is begun again if the node ends before those to whom it goes are told.
+        let _ = self.write(&all).await;
+        Ok(rows)
     }
 
     /// Takes one that is over off the list, or all that are; which.
@@ -106,7 +110,8 @@ impl Puts {
 
     async fn write(&self, all: &All) -> Result<(), Cause> {
         let ended = all.ended.iter().map(|row| &row.wish);
-        let wishes: Vec<PutWish> = ended.chain(all.puts.values().map(|left| &left.wish)).cloned().collect();
+        let left = all.puts.values().filter(|left| !left.is_cancelled).map(|left| &left.wish);
+        let wishes: Vec<PutWish> = ended.chain(left).cloned().collect();
         let file = self.file.clone();
         let write = spawn_blocking(move || {
             // Nothing is kept as nothing.
@@ -199,7 +204,7 @@ pub(crate) async fn leave(inner: &Arc<Inner>, mut putting: Putting, mut wish: Pu
     }
     let node = Arc::clone(inner);
     inner.run(async move {
-        let mut told = Told { number, states: Vec::new() };
+        let mut told = Told::new(number);
         let (state, error) = match told.follow(&node, &mut putting).await {
             Ok(progress) => (Receiving::Expired, progress.spoilt().cloned()),
             // The node ends: the next one goes on.
@@ -214,44 +219,6 @@ pub(crate) async fn leave(inner: &Arc<Inner>, mut putting: Putting, mut wish: Pu
         }
     });
     Ok(number)
-}
-
-/// What the events have told of one: how it stands at whom.
-struct Told {
-    number: u32,
-    states: Vec<(PeerRef, Receiving)>,
-}
-
-impl Told {
-    /// Tells how it stands until it ends.
-    async fn follow(&mut self, node: &Inner, putting: &mut Putting) -> Result<PutProgress, Error> {
-        let mut progress = putting.progress.clone();
-        loop {
-            let now = progress.borrow_and_update().clone();
-            self.tell(node, &now);
-            tokio::select! {
-                ended = putting.finish() => return ended,
-                Ok(()) = progress.changed() => {}
-            }
-        }
-    }
-
-    /// Tells of those at whom it stands otherwise than was told.
-    fn tell(&mut self, node: &Inner, now: &PutProgress) {
-        for receiver in &now.receivers {
-            let state = (receiver.peer.clone(), receiver.state);
-            if self.states.contains(&state) {
-                continue;
-            }
-            self.states.retain(|(peer, _)| *peer != receiver.peer);
-            self.states.push(state);
-            let (items, receivers) = (now.items.clone(), vec![receiver.clone()]);
-            let number = Some(self.number);
-            let one = PutProgress { items, total: now.total, receivers, number, ..PutProgress::default() };
-            // Full: who listens may ask for all.
-            let _ = node.host.events.try_send(Event::Put(Box::new(one)));
-        }
-    }
 }
 
 /// Keeps what is known of it by now: what it is, and who is at an address.
