@@ -220,6 +220,9 @@ impl Keeper {
             for row in rows.iter_mut().filter(|row| row.entry.state == Standing::Accepted) {
                 let own: Vec<&JobRow> = jobs.iter().filter(|job| row.entry.jobs.contains(&job.id)).collect();
                 row.trouble = own.iter().find_map(|job| trouble(job));
+                if own.iter().any(|job| is_denied(job, &row.entry)) {
+                    row.entry.loss = row.entry.loss.or(Some(Loss::Ended));
+                }
                 row.away = own.iter().all(|job| is_left_alone(job)) && !self.is_linked(row.entry.from).await;
                 row.trouble = row.trouble.take().filter(|_| !row.away);
             }
