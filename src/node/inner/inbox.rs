@@ -18,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 pub(crate) use self::asked::InboxHandle;
 use self::asked::Order;
 use self::place::outputs;
-use self::transfer::{is_denied, is_left_alone, trouble, wish};
+use self::transfer::{is_denied, is_linked, look_at, wish};
 use crate::actors::serve::inbox::{Arrival, Offered};
 use crate::io::clock::time_of_day;
 use crate::io::desktop;
@@ -26,7 +26,7 @@ use crate::io::home::kept::KeptFile;
 use crate::io::receive::landing::Landing;
 use crate::logic::limits::inbox::{Came, Entry, Inbox, Loss, Standing};
 use crate::logic::limits::jobs::{JobId, JobOrder, JobState};
-use crate::model::{Cause, NodeId, Provider};
+use crate::model::{Cause, Provider};
 use crate::node::error::{ControlError, Error};
 use crate::node::inner::Inner;
 use crate::node::inner::orders::JobsRef;
@@ -218,23 +218,11 @@ impl Keeper {
         if self.inbox.accepted().next().is_some() {
             let jobs = self.rows_of_jobs().await;
             for row in rows.iter_mut().filter(|row| row.entry.state == Standing::Accepted) {
-                let own: Vec<&JobRow> = jobs.iter().filter(|job| row.entry.jobs.contains(&job.id)).collect();
-                row.trouble = own.iter().find_map(|job| trouble(job));
-                if own.iter().any(|job| is_denied(job, &row.entry)) {
-                    row.entry.loss = row.entry.loss.or(Some(Loss::Ended));
-                }
-                row.away = own.iter().all(|job| is_left_alone(job)) && !self.is_linked(row.entry.from).await;
-                row.trouble = row.trouble.take().filter(|_| !row.away);
+                let is_linked = is_linked(&self.node, row.entry.from).await;
+                look_at(row, &jobs, is_linked);
             }
         }
         rows
-    }
-
-    async fn is_linked(&self, node: NodeId) -> bool {
-        match self.node.upgrade() {
-            Some(own) => own.connections.existing(node).await.is_some(),
-            None => false,
-        }
     }
 
     /// It is offered no longer; where nothing of it can come any more, nothing unfinished stays.
