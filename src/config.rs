@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use directories::BaseDirs;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Cause;
@@ -160,12 +161,26 @@ impl Config {
     pub fn load(named: Option<&Path>, home: &Path) -> Result<Self, ConfigError> {
         let path = named.map_or_else(|| home.join(FILE_NAME), Path::to_owned);
         match read(&path, named.is_some()) {
-            Ok(text) => Self::parse(&text).map_err(|cause| ConfigError::Refused { path, cause }),
+            Ok(text) => match Self::parse(&text) {
+                Ok(config) => Ok(config.at_home(BaseDirs::new().as_ref().map(BaseDirs::home_dir))),
+                Err(cause) => Err(ConfigError::Refused { path, cause }),
+            },
             Err(e) if named.is_none() && (e.kind() == io::ErrorKind::NotFound || is_closed(home)) => {
                 Ok(Self::default())
             }
             Err(source) => Err(ConfigError::Unreadable { path, source: source.into() }),
         }
+    }
+
+    /// With `~` at the beginning of a path as the home of the user, where that is known.
+    fn at_home(mut self, user: Option<&Path>) -> Self {
+        let own = [&mut self.inbox.dir, &mut self.tracker.allow];
+        for path in self.share.iter_mut().map(|shared| &mut shared.path).chain(own) {
+            if let (Some(user), Ok(below)) = (user, path.strip_prefix("~")) {
+                *path = user.join(below);
+            }
+        }
+        self
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -262,6 +277,15 @@ mod tests {
         let config = Config::parse(TRACKER).expect("the example");
         assert_eq!(config.tracker.listen, "[::]:4917");
         assert_eq!(config.node, NodeConfig::default());
+    }
+
+    #[test]
+    fn a_path_may_begin_in_the_home_of_the_user() {
+        let text = "[inbox]\ndir = '~/in'\n[tracker]\nallow = '~anna/list'\n[[share]]\nname = 'a'\npath = '~'\n";
+        let config = Config::parse(text).expect("right").at_home(Some(Path::new("/home/bob")));
+        assert_eq!(config.inbox.dir, Path::new("/home/bob/in"));
+        assert_eq!(config.share[0].path, Path::new("/home/bob"));
+        assert_eq!(config.tracker.allow, Path::new("~anna/list"), "of others nothing is known");
     }
 
     #[test]

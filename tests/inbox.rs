@@ -30,6 +30,20 @@ fn there(person: &Person) -> Vec<String> {
 }
 
 #[test]
+fn a_list_that_cannot_be_read_is_told_with_what_to_do() {
+    let lab = Lab::new();
+    let home = lab.home();
+    fs::create_dir_all(home.join("node")).expect("made");
+    fs::write(home.join("node/inbox"), "no list at all").expect("written");
+    let mut node = node(&lab, &home, &[]);
+    let warning = node.process.first("warning")["message"].as_str().expect("a sentence").to_owned();
+    assert!(
+        warning.contains("node/inbox cannot be read") && warning.contains("put a sound copy in its place"),
+        "{warning}"
+    );
+}
+
+#[test]
 fn accept_waits_until_it_is_there() {
     let lab = Lab::new();
     let bob = Person::new(&lab, "ask", &[]);

@@ -86,6 +86,25 @@ fn whoever_follows_the_node_is_told_of_each_change_of_a_job() {
 }
 
 #[test]
+fn what_is_fetched_slowly_keeps_no_answer_of_the_same_peer_waiting() {
+    let stage = Stage::new(32 * MIB, "1G");
+    let _node = stage.node();
+    for number in 0..6 {
+        let into = stage.lab.path(&format!("in{number}/"));
+        let mut command = stage.lab.qshare_at(&stage.home);
+        command.args(["get", "big.bin", "--peer", &stage.giver.1.addr, "--detach", "--limit", "1K", "-o"]).arg(into);
+        assert_eq!(Process::start(&mut command).end().code, Some(0));
+    }
+    until("all of them fetch", || {
+        let jobs = stage.run(&["jobs"]).events;
+        jobs.iter().filter(|job| job["bytes"].as_u64() > Some(0) || job["rate"].as_u64() > Some(0)).count() == 6
+    });
+    // Over the same connection.
+    let listed = stage.run(&["ls", &stage.giver.1.addr]);
+    assert_eq!(listed.event("hit")["name"], "big.bin", "{listed:#?}");
+}
+
+#[test]
 fn a_job_waits_for_whoever_comes_back() {
     let mut stage = Stage::new(8 * MIB, "3M");
     let _node = stage.node();

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use common::own::{self, Ending, Own, Talk, map, number, tagged, text};
 use common::person::{Person, node, putting};
-use common::{Lab, Process, noise, until};
+use common::{Lab, Process, nobody, noise, until};
 use qshare::model::collection::Entry;
 use qshare::model::{Collection, ContentId, SafePath};
 use rustix::process::{Pid, Signal};
@@ -48,7 +48,7 @@ fn a_stranger_waits_and_what_is_accepted_arrives() {
 fn nobody_else_finds_or_gets_it_while_it_waits_and_when_it_is_there() {
     let lab = Lab::new();
     let tracker = lab.tracker();
-    let anna = Person::new(&lab, "ask", &["--tracker", &tracker.addr]);
+    let mut anna = Person::new(&lab, "ask", &["--tracker", &tracker.addr]);
     let bob = Person::new(&lab, "ask", &["--tracker", &tracker.addr, "--peer", &anna.node.addr]);
     let mallory = lab.home();
     let dir = lab.file("album/one.bin", &noise(2, MIB)).parent().expect("a directory").to_owned();
@@ -79,6 +79,7 @@ fn nobody_else_finds_or_gets_it_while_it_waits_and_when_it_is_there() {
     assert!(fs::read(bob.into.join("album/one.bin")).expect("there") == noise(2, MIB));
     nobody_else();
     assert!(!lab.path("stolen").exists());
+    assert_eq!(anna.node.process.event("upload")["name"], "album", "its owner knows it by its name");
 }
 
 #[test]
@@ -257,12 +258,6 @@ fn what_is_another_thing_than_was_told_is_given_up_and_nothing_of_it_is_written(
     });
     assert_eq!(bob.offer(&lab)["state"], "declined");
     assert_eq!(fs::read_dir(&bob.into).expect("made").count(), 0);
-}
-
-/// An address at which nobody answers.
-fn nobody() -> String {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket.local_addr().expect("its address").to_string()
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use common::tmux::{Terminal, Tmux, live};
-use common::{DEADLINE, Lab, Node, Process, noise, until};
+use common::{DEADLINE, Lab, Node, Process, nobody, noise, until};
 use serde_json::Value;
 
 const MIB: usize = 1 << 20;
@@ -313,6 +313,28 @@ fn what_is_told_meanwhile_leaves_the_typed_line_whole() {
 }
 
 #[test]
+fn a_shell_says_which_node_it_has() {
+    let lab = Lab::new();
+    let Some(tmux) = Tmux::new(&lab) else { return };
+    let (home, peer) = (lab.home(), offering(&lab));
+    let to = format!("{}@{}", peer.id, peer.addr);
+    let mut put = Process::start(lab.qshare_at(&home).args(["put", "--text", "hello", "--to", &nobody()]));
+    // The node of its home runs by then.
+    put.event_that("put", |put| put["state"] == "away");
+    let first = typed(&lab, &tmux, &home, &peer.addr);
+    first.wait_for(&format!("a shell that has taken the node over from process {}, whose command", put.pid()));
+    let (program, dir) = (env!("CARGO_BIN_EXE_qshare"), home.display());
+    let second = tmux.start("second", (110, 40), &format!("{program} --home {dir} --no-lan shell"));
+    second.wait_for("a shell through the running node (process ");
+    at_prompt(&second, "");
+    put.kill();
+    first.enter("quit");
+    first.wait_for("exit 0");
+    second.enter(&format!("ls {to}"));
+    second.wait_for("from now on this shell runs it");
+}
+
+#[test]
 fn a_tilde_is_the_home_of_the_user() {
     let lab = Lab::new();
     let peer = offering(&lab);
@@ -367,7 +389,7 @@ fn what_is_sent_is_left_to_the_node_and_what_comes_is_told_above_what_is_typed()
     Process::start(lab.qshare_at(&bob).arg("put").arg(lab.path("mine/three.txt")).args(["--to", &own]).args(told))
         .end();
     terminal.wait_for("offers three.txt (1 file, 9 B): `qshare inbox accept 1`");
-    terminal.wait_for("message: as \\u{1b}[31mpromised");
+    terminal.wait_for("; message:\nas \\u{1b}[31mpromised");
     at_prompt(&terminal, "half a line");
     terminal.interrupt();
     put("three.txt");

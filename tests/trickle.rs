@@ -9,7 +9,8 @@ use qshare::wire::Delta;
 
 use common::scripted::{Content, Guise, Script, Scripted};
 use common::trickling::{
-    answers_trickle, events_trickle, lists_trickle, manifests_trickle, resolves_trickle, units_break_off, units_trickle,
+    answers_trickle, events_trickle, lists_trickle, manifests_never, manifests_trickle, resolves_trickle,
+    units_break_off, units_trickle,
 };
 use common::{Lab, Node, noise};
 
@@ -110,6 +111,33 @@ fn lists_of_collections_that_trickle_are_taken_over() {
     ended.done();
     assert!(fs::read(lab.path("out/file.bin")).expect("published") == bytes);
     eprintln!("the liar was asked {} times; {}", slow.asked.manifests(), share.id);
+}
+
+#[test]
+fn lists_of_collections_that_many_never_send_hold_nothing_up() {
+    let lab = Lab::new();
+    let (bytes, tracker) = (noise(6, MIB), lab.tracker());
+    let file = lab.file("shared/both/file.bin", &bytes);
+    let share = lab.share(&tracker, &[file.parent().expect("a directory")], &[]);
+    let silent = |_| Scripted::start(&tracker, &Guise::tree("both"), tree(&bytes), manifests_never());
+    let silent: Vec<_> = (0..24).map(silent).collect();
+    let ended = lab.get(&tracker, &["both", "-o", "out"]);
+    assert_eq!(ended.done()["providers"][0]["node"].as_str(), Some(&*share.id));
+    assert!(fs::read(lab.path("out/file.bin")).expect("published") == bytes);
+    let asked = |liar: &Scripted| liar.asked.manifests();
+    assert!(silent.iter().all(|liar| asked(liar) <= 1), "{:?}", silent.iter().map(asked).collect::<Vec<_>>());
+}
+
+#[test]
+fn lists_of_collections_that_many_never_send_end_with_the_wait() {
+    let lab = Lab::new();
+    let (bytes, tracker) = (noise(7, MIB), lab.tracker());
+    let silent = |_| Scripted::start(&tracker, &Guise::tree("slow"), tree(&bytes), manifests_never());
+    let silent: Vec<_> = (0..12).map(silent).collect();
+    let sentence = lab.get(&tracker, &["slow", "--wait", "2s"]).error(6);
+    assert!(sentence.contains("came for 2s"), "{sentence}");
+    let asked = |liar: &Scripted| liar.asked.manifests();
+    assert!(silent.iter().all(|liar| asked(liar) <= 1), "{:?}", silent.iter().map(asked).collect::<Vec<_>>());
 }
 
 /// Something that its provider has not hashed yet.

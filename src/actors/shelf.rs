@@ -16,6 +16,7 @@ use crate::actors::index::IndexSnapshot;
 use crate::actors::limits::throttle::Throttle;
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
+use crate::model::offer::audience::unhidden;
 use crate::model::{ContentId, NodeId, SafePath};
 use crate::wire::LeftOut;
 
@@ -77,11 +78,14 @@ impl Shelf {
         Arc::clone(whole.named().unwrap_or(&whole))
     }
 
-    /// What a content is offered as here: the shortest of its names.
+    /// What a content is offered as here: the shortest of its names, as its person knows it.
     pub fn name_of(&self, id: ContentId) -> Option<SafePath> {
-        let index = Arc::clone(&self.index.borrow());
-        let names = index.offers().of_id(id).map(|offer| &offer.name);
-        names.min_by_key(|name| (name.as_str().len(), name.as_str())).cloned()
+        let shortest = |index: &IndexSnapshot| {
+            let names = index.offers().of_id(id).map(|offer| &offer.name);
+            names.min_by_key(|name| (name.as_str().len(), name.as_str())).cloned()
+        };
+        let all = Arc::clone(&self.index.borrow());
+        shortest(&self.index()).or_else(|| shortest(&all).map(|name| unhidden(&name)))
     }
 
     /// Puts a transfer on the shelf; peers that begin to watch it are sent to `participants`.

@@ -2,6 +2,7 @@
 //! Invariant: with `--json` nothing but JSON lines reaches standard output, and with `-q` nothing but errors
 //! reaches standard error. A service (`sink.rs`) goes on when standard output is lost. Not responsible for what is said.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -303,6 +304,9 @@ impl Console {
 
     /// Nobody is left to tell when standard error is gone too.
     fn tell(&self, text: &str) {
+        // What names no command the terminal may break as it does, unless somebody types there.
+        let width = self.error_width().filter(|_| text.contains('`') || self.above.get().is_some());
+        let text = &*width.map_or_else(|| text.into(), |width| Cow::Owned(fit::wrapped(text, width)));
         if let Some(above) = self.above.get() {
             return above.told(text);
         }

@@ -24,6 +24,8 @@ pub struct Trials {
 struct Tried {
     record: Record,
     asked: bool,
+    /// How often it was asked.
+    times: u32,
     /// It has said that it is at work.
     works: bool,
 }
@@ -55,12 +57,14 @@ impl Trials {
         }
     }
 
-    /// The next one to be asked. It counts as asked until it has failed.
+    /// The next one to be asked, of those that were asked least often. It counts as asked until it has failed.
     pub fn next(&mut self, clock: Duration) -> Option<usize> {
         let now = self.awake.at(clock);
         let due = |one: &Tried| !one.asked && one.record.why != Some(Why::Lied) && one.record.is_due(now, true);
-        let number = self.tried.iter().position(due)?;
-        self.tried[number].asked = true;
+        let all = self.tried.iter().enumerate().filter(|(_, one)| due(one));
+        let (number, _) = all.min_by_key(|(_, one)| one.times)?;
+        let one = &mut self.tried[number];
+        (one.asked, one.times) = (true, one.times.saturating_add(1));
         Some(number)
     }
 
@@ -83,6 +87,11 @@ impl Trials {
         if news {
             self.patience.news(self.awake.at(clock));
         }
+    }
+
+    /// Whether one that is asked has said that it is at work.
+    pub fn is_working(&self) -> bool {
+        self.tried.iter().any(|one| one.works)
     }
 
     /// One that was asked does not give it.

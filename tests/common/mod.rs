@@ -236,6 +236,12 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// An address at which nobody answers.
+pub fn nobody() -> String {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.local_addr().expect("its address").to_string()
+}
+
 /// The most memory that a process has had, in KiB, while it runs (Linux: from /proc).
 pub fn peak(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qshare::actors::serve::Stream;
-use qshare::wire::{Request, limits};
+use qshare::wire::{LeftOut, ManifestHead, Request, limits};
 
 use super::scripted::{Answering, Content, Script, honest, list_of, record, units};
 
@@ -90,6 +90,22 @@ pub fn manifests_trickle() -> Script {
         head.extend((content.manifest.len() as u64).to_be_bytes());
         head[3] = u8::try_from(head.len() - 4).expect("short");
         Some((head, content.manifest.clone()))
+    })
+}
+
+/// The head of a collection's list, and then nothing.
+pub fn manifests_never() -> Script {
+    Arc::new(|request, content, mut stream: Stream| match request {
+        Request::Manifest(_) => Box::pin(async move {
+            let _ = stream
+                .grant(
+                    ManifestHead { len: content.manifest.len() as u64, left_out: LeftOut::default() },
+                    limits::CONTROL,
+                )
+                .await;
+            std::future::pending().await
+        }) as Answering,
+        request => Box::pin(honest(request, content, stream)),
     })
 }
 

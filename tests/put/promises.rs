@@ -11,6 +11,7 @@ use crate::{MIB, Person, putting};
 
 const BAD_REQUEST: u64 = 1;
 const BUSY: u64 = 2;
+const CANCELLED: u64 = 3;
 const FORBIDDEN: u64 = 6;
 const TOO_LARGE: u64 = 12;
 
@@ -95,6 +96,60 @@ fn what_lies_there_is_neither_compared_nor_given_to_whoever_names_it() {
     until("it is fetched", || bob.run(&lab, &["jobs"]).events.iter().any(beside));
     assert_eq!(bob.offer(&lab)["state"], "accepted");
     drop(talk);
+}
+
+/// A get that ended half way has left a tree where what is sent goes, and its file is sent, and it itself.
+#[test]
+fn what_other_transfers_have_left_there_is_not_gone_on_with() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "always", &[]);
+    let anna = Person::new(&lab, "ask", &["--limit", "8M"]);
+    let (one, two) = (lab.file("album/one.bin", &noise(36, 4 * MIB)), lab.file("album/two.bin", &noise(37, 20 * MIB)));
+    let album = two.parent().expect("a directory").to_owned();
+    let mut share = Process::start(lab.qshare_at(&anna.home).arg("share").arg(&album));
+    let id = share.event("offer")["id"].as_str().expect("an id").to_owned();
+    let mut get = lab.qshare();
+    get.args(["get", &id, "--from", &anna.at(), "--no-share", "-o"]).arg(bob.into.join("album"));
+    fs::create_dir_all(&bob.into).expect("made");
+    let mut get = Process::start(&mut get);
+    get.event_that("progress", |progress| progress["bytes"].as_u64() > Some(12 * MIB as u64));
+    get.kill();
+    let left =
+        || fs::read_dir(&bob.into).expect("made").map(|entry| entry.expect("listed").file_name()).collect::<Vec<_>>();
+    let before = left();
+    assert!(!before.is_empty() && !bob.into.join("album").exists(), "{before:?}");
+    let sent = || anna.run(&lab, &["status"]).event("status")["running"]["uploaded"].as_u64().expect("told");
+    let already = sent();
+    anna.run(&lab, &["limit", "--up", "none"]);
+    let put = putting(&lab, &anna.home, &[&one, &album], &[&bob], &[]).end();
+    assert_eq!(put.code, Some(0), "{put:#?}");
+    assert!(fs::read(bob.into.join("one.bin")).expect("there") == noise(36, 4 * MIB));
+    assert!(fs::read(bob.into.join("2/album/two.bin")).expect("there") == noise(37, 20 * MIB));
+    assert!(sent() - already >= 28 * MIB as u64, "all of both: {} bytes", sent() - already);
+    assert!(before.iter().all(|name| left().contains(name)), "it is still there for its own transfer: {:?}", left());
+}
+
+#[test]
+fn one_put_on_two_streams_of_which_one_is_withdrawn_is_ended_on_the_other() {
+    let lab = Lab::new();
+    let (bob, anna) = (Person::new(&lab, "ask", &[]), Own::new());
+    let (link, _) = anna.dial(&bob.node.addr).expect("let in");
+    let asked = request(1, vec![item(b"x", ("file", 1, 1))], Vec::new());
+    let mut streams = [anna.open(&link, &asked), anna.open(&link, &asked)];
+    let [first, second] = &mut streams;
+    anna.runtime.block_on(async {
+        for stream in [&mut *first, &mut *second] {
+            assert!(matches!(stream.answer().await, Ending::Answer(_)));
+            assert_eq!(stream.next().await, Ok(text("Waiting")));
+        }
+        first.send.reset(u32::try_from(CANCELLED).expect("small").into()).expect("open");
+        while second.next().await == Ok(text("Waiting")) {}
+    });
+    assert_eq!(bob.offer(&lab)["state"], "withdrawn");
+    // Whoever means it asks again.
+    let mut again = anna.open(&link, &asked);
+    assert!(matches!(anna.runtime.block_on(again.answer()), Ending::Answer(_)));
+    bob.waits(&lab, "waiting");
 }
 
 #[test]

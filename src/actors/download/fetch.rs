@@ -7,8 +7,8 @@ mod list;
 mod units;
 mod verify;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ractor::ActorRef;
@@ -21,7 +21,7 @@ use crate::actors::download::source::PartialSource;
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::throttle::Throttle;
 use crate::io::net::frames::CallError;
-use crate::io::net::link::Link;
+use crate::io::net::link::{Link, Room};
 use crate::io::receive::partial::PartialError;
 use crate::logic::transfer::{End, Fault, Input, RequestId};
 use crate::model::{NodeId, Wanted};
@@ -55,6 +55,9 @@ pub(crate) struct Ask {
     pub(crate) link: Link,
     /// Bytes that came, sampled by the transfer.
     pub(crate) received: Arc<AtomicU64>,
+    /// Bytes that may come, and the room for them on the connection once they are not read as they come.
+    pub(crate) expected: u64,
+    pub(crate) room: Arc<OnceLock<Room>>,
     /// What its streams wait for.
     pub(crate) clocks: Arc<StreamClocks>,
     /// Whom it asks for what, for the log: its task runs in it.

@@ -79,9 +79,10 @@ pub(crate) enum InboxCommand {
     },
     /// Decline something that waits, which whoever offers it is told
     ///
-    /// By its number also something that is being fetched: what of it is unfinished is removed.
+    /// By its number also something that is being fetched: what of it is unfinished is removed. `all` is all that waits: what is being
+    /// fetched goes on.
     Decline {
-        /// The number that `qshare inbox` shows, or `all`
+        /// The number that `qshare inbox` shows, or `all` that waits
         #[arg(value_name = "NUMBER|all", value_parser = which)]
         which: OneOrAll,
     },

@@ -22,15 +22,13 @@ use crate::io::home::sent::SentCopy;
 use crate::io::receive::landing::Landing;
 use crate::io::share::scan::SurveyError;
 use crate::model::PutId;
-use crate::node::{ControlError, Error, Node, PeerRef, PutProgress, PutWish, Remote, SurveyOptions};
+use crate::node::{ControlError, Error, Node, PeerRef, PutProgress, PutWish, Remote, SurveyOptions, is_prefix};
 
 /// How long to go on while nothing moves: where a person looks on, elsewhere, and without a command.
 const WAIT: (Duration, Duration, Duration) =
     (Duration::from_secs(3600), Duration::from_secs(120), Duration::from_secs(10 * 365 * 24 * 3600));
 /// How often it is begun again because the node through which it goes has ended.
 const TRIES: u32 = 8;
-/// Characters of a node id by which it can be named.
-const PREFIX: usize = 8;
 /// So soon all have to answer of what is left to the running node.
 const KNOWN: Duration = Duration::from_secs(5);
 
@@ -173,8 +171,6 @@ async fn wish(
         }
         let made = copy.insert(spool(context.home().root(), put, signals).await?);
         options.named.push((name.last(), made.path().to_owned()));
-        // It is in the home.
-        options.avoid.clear();
     }
     let usual = || match arguments.detach {
         true => WAIT.2,
@@ -212,7 +208,7 @@ fn is_same(names: &Names, one: &PeerRef, other: &PeerRef) -> bool {
         PeerRef::Name(name) => Some(names.node(name).map_or_else(|| name.clone(), |node| node.to_string())),
         PeerRef::Target(target) => target.id.map(|node| node.to_string()),
     };
-    let begins = |long: &str, short: &str| long == short || short.len() >= PREFIX && long.starts_with(short);
+    let begins = |long: &str, short: &str| long == short || is_prefix(short) && long.starts_with(short);
     match (id(one), id(other)) {
         (Some(one), Some(other)) => begins(&one, &other) || begins(&other, &one),
         _ => one == other,

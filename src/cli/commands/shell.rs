@@ -188,7 +188,9 @@ impl<'a> Shell<'a> {
     }
 
     async fn run(&mut self, mut run: Run, signals: &mut Signals) -> ControlFlow<Exit, Exit> {
-        self.have_node(ShellArgs::default(), signals).await;
+        if self.have_node(ShellArgs::default(), signals).await && self.above.is_some() {
+            self.context.output.note("qshare: the node of this home has ended: from now on this shell runs it");
+        }
         let (is_here, has_config) = (run.globals.home.is_none(), run.globals.config.is_some());
         let given = self.globals.clone().with(std::mem::take(&mut run.globals)).of(&run.command);
         let mut context = match self.context_of(&given, has_config) {

@@ -4,6 +4,7 @@
 use std::io::{self, IsTerminal as _};
 
 use console::measure_text_width;
+use itertools::Itertools as _;
 
 const GAP: &str = "  ";
 /// A name is not made shorter than this while there is a part that can drop out.
@@ -74,6 +75,54 @@ pub(crate) fn path(text: &str, most: usize) -> String {
         true => shortened(text, most),
         false => format!("{}…{last}", taken(text.chars(), front)),
     }
+}
+
+/// A text whose lines have at most so many columns where that can be: broken at blanks, and not within a command between backticks
+/// that has room on a line. What is indented is there to be copied, and stays.
+pub(crate) fn wrapped(text: &str, width: usize) -> String {
+    let is_left = |line: &str| line.starts_with(' ') || measure_text_width(line) <= width;
+    text.split('\n').map(|line| if is_left(line) { line.to_owned() } else { broken(line, width) }).join("\n")
+}
+
+fn broken(line: &str, width: usize) -> String {
+    let (mut text, mut column) = (String::new(), 0);
+    for piece in pieces(line, width) {
+        let own = measure_text_width(&piece);
+        let is_first = text.is_empty();
+        let fits = column + 1 + own <= width;
+        text.extend([
+            if is_first {
+                ""
+            } else if fits {
+                " "
+            } else {
+                "\n"
+            },
+            &piece,
+        ]);
+        column = if fits && !is_first { column + 1 + own } else { own };
+    }
+    text
+}
+
+/// Words, and commands that are not to be broken.
+fn pieces(line: &str, width: usize) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut words = line.split(' ').peekable();
+    let turns = |word: &str| word.matches('`').count() % 2 == 1;
+    while let Some(word) = words.next() {
+        let rest = words.clone();
+        let end = rest.clone().position(turns).filter(|_| turns(word));
+        let command = end.map(|end| std::iter::once(word).chain(rest.take(end + 1)).join(" "));
+        match command.filter(|command| measure_text_width(command) <= width) {
+            Some(command) => {
+                pieces.push(command);
+                words.nth(end.unwrap_or_default());
+            }
+            None => pieces.push(word.to_owned()),
+        }
+    }
+    pieces
 }
 
 /// As many characters as have room.
@@ -148,6 +197,22 @@ mod tests {
         assert_eq!([0, 1, 2].map(|most| shortened("abc", most)), ["", "…", "a…"]);
         assert_eq!(shortened("日本語日本語", 7), "日…語", "a wide character has room or not");
         assert!((0..12).all(|most| measure_text_width(&shortened("日本語日本語", most)) <= most));
+    }
+
+    #[test]
+    fn lines_are_broken_at_blanks_and_commands_are_not() {
+        let text = "anna offers a.txt (1 file, 9 B): `qshare inbox accept 1` or `qshare inbox decline 1`; message: hi";
+        let of = |width| wrapped(text, width);
+        assert_eq!(of(200), text);
+        assert_eq!(
+            of(50),
+            "anna offers a.txt (1 file, 9 B):\n`qshare inbox accept 1` or\n`qshare inbox decline 1`; message: hi"
+        );
+        assert_eq!(wrapped("say `qshare inbox accept 1` now", 12), "say `qshare\ninbox accept\n1` now");
+        assert_eq!(wrapped("one ` alone and\n  qshare get a b c", 8), "one `\nalone\nand\n  qshare get a b c");
+        assert_eq!(wrapped("日本語 日本語", 7), "日本語\n日本語");
+        assert!((1..120).all(|width| of(width).replace('\n', " ") == text));
+        assert!((24..120).all(|width| of(width).lines().all(|line| measure_text_width(line) <= width)));
     }
 
     #[test]

@@ -187,7 +187,7 @@ pub(super) fn home(error: &HomeError) -> String {
         HomeError::Absent => format!("{error}: set HOME, or give one with --home"),
         HomeError::Io { source, .. } => format!("{error}: {}, or give another with --home", advice(source.kind)),
         HomeError::Locked { .. } => {
-            format!("{error}: stop it (one `qshare share` takes several paths), or give another directory with --home")
+            format!("{error}: end that (`qshare stop`, or `quit` in a shell), or give another directory with --home")
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::cli::say::{connect, error, found, local, share};
 use crate::io::net::udp::{BUFFER, SmallBuffer};
 use crate::io::receive::partial::holder;
 use crate::model::text::shell::{quoted, quoted_path};
-use crate::model::{NodeId, Shown, Size};
+use crate::model::{Cause, LocalPath, NodeId, Shown, Size};
 use crate::node::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Several, Without};
 use crate::wire::{Code, LeftOutFile};
 
@@ -33,30 +33,32 @@ pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
         Notice::Get(notice) => get(notice, names),
         Notice::Index(notice) => share::index(notice),
         Notice::Inbox { path, cause } => format!(
-            "{} cannot be read or written ({cause}), so what waits in the inbox is not kept over the node's end: {}",
+            "{} cannot be written ({cause}), so what waits in the inbox is not kept over the node's end: {}",
             path.display(),
             local::advice(cause.kind)
+        ),
+        Notice::InboxUnread { path, cause } => unread(
+            (path, cause),
+            "what came into the inbox before is not listed: stop the node and put a sound copy in its place, or go on without \
+             it, as it is written anew with what comes next",
         ),
         Notice::Put { number, error } => {
             format!("what is sent as number {number} is not any more: {}", super::error(error, names))
         }
-        Notice::PutsUnread { path, cause } => format!(
-            "{} cannot be read ({cause}), so what was left to be sent is not: send it again, and remove the file",
-            path.display()
-        ),
+        Notice::PutsUnread { path, cause } => {
+            unread((path, cause), "what was left to be sent is not: send it again, and remove the file")
+        }
         Notice::Job { path, cause } => format!(
             "{} does not keep a transfer over the node's end, which goes on until then ({cause}): {}",
             path.display(),
             local::advice(cause.kind)
         ),
-        Notice::JobUnread { path, cause } => format!(
-            "{} cannot be read ({cause}), so what it was to fetch is not gone on with: start that again, and remove the file",
-            path.display()
-        ),
-        Notice::Kept { path, cause } => format!(
-            "{} cannot be read ({cause}), so what was kept is not offered: share it again with --keep",
-            path.display()
-        ),
+        Notice::JobUnread { path, cause } => {
+            unread((path, cause), "what it was to fetch is not gone on with: start that again, and remove the file")
+        }
+        Notice::Kept { path, cause } => {
+            unread((path, cause), "what was kept is not offered: share it again with --keep")
+        }
         Notice::KeyRenewed { path, len } => format!(
             "{} had {len} bytes instead of 32 and was made anew: peers notice this start some seconds later",
             path.display()
@@ -74,6 +76,11 @@ pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
         ),
         Notice::SmallBuffer(buffer) => small_buffer(*buffer),
     }
+}
+
+/// That a file of the home cannot be read, what follows of it, and what to do.
+fn unread((path, cause): (&LocalPath, &Cause), so: &str) -> String {
+    format!("{} cannot be read ({cause}), so {so}", path.display())
 }
 
 /// Notices of a transfer.

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::io::home::identity;
 use crate::io::net::gate::Permit;
 use crate::io::net::purpose::Purpose;
-use crate::io::net::transport::{CONNECTION_WINDOW, IDLE};
+use crate::io::net::transport::{CONNECTION_WINDOW, IDLE, MOST_BESIDES};
 use crate::model::NodeId;
 use crate::model::address::{Teller, canonical};
 use crate::wire::{Code, Role, Welcome};
@@ -38,7 +38,31 @@ struct Inner {
     welcome: Option<Welcome>,
     /// The receive window is the whole one.
     wide: AtomicBool,
+    /// Bytes for which there is room besides.
+    besides: Mutex<u64>,
     _permit: Option<Permit>,
+}
+
+/// Room for bytes that are read slowly.
+#[derive(Debug)]
+pub struct Room {
+    inner: Arc<Inner>,
+    bytes: u64,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.inner.change_room(|besides| besides.saturating_sub(self.bytes));
+    }
+}
+
+impl Inner {
+    fn change_room(&self, change: impl FnOnce(u64) -> u64) {
+        let mut besides = self.besides.lock().unwrap_or_else(PoisonError::into_inner);
+        *besides = change(*besides);
+        let window = u64::from(CONNECTION_WINDOW) + (*besides).min(MOST_BESIDES);
+        self.connection.set_receive_window(VarInt::try_from(window).unwrap_or(VarInt::MAX));
+    }
 }
 
 impl Link {
@@ -53,7 +77,8 @@ impl Link {
     fn new(connection: Connection, peer: NodeId, welcome: Option<Welcome>, permit: Option<Permit>) -> Self {
         let remote = canonical(connection.remote_address());
         let wide = AtomicBool::new(false);
-        Self { inner: Arc::new(Inner { connection, peer, remote, welcome, wide, _permit: permit }) }
+        let besides = Mutex::default();
+        Self { inner: Arc::new(Inner { connection, peer, remote, welcome, wide, besides, _permit: permit }) }
     }
 
     /// Who is at the other end.
@@ -121,6 +146,14 @@ impl Link {
         if !self.inner.wide.swap(true, Ordering::Relaxed) {
             self.inner.connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW));
         }
+    }
+
+    /// Room for so many bytes that were asked for and are read slowly on purpose, until it is dropped: what else comes over a
+    /// connection that was widened does not wait behind them.
+    #[must_use]
+    pub fn room(&self, bytes: u64) -> Room {
+        self.inner.change_room(|besides| besides.saturating_add(bytes));
+        Room { inner: Arc::clone(&self.inner), bytes }
     }
 
     /// Whether the connection is lost or closed.

@@ -30,6 +30,9 @@ pub const IDLE: Duration = Duration::from_secs(10);
 pub const STREAM_WINDOW: u32 = 4 << 20;
 /// What a peer may send before it is read, on all streams of a connection together, once it was asked for bytes.
 pub const CONNECTION_WINDOW: u32 = 8 << 20;
+/// What is asked for and read slowly, as its transfer is limited, has room besides, up to this: requests and answers do not wait
+/// behind it for minutes.
+pub const MOST_BESIDES: u64 = 64 << 20;
 /// The same before that, whoever dialled (`Link::widen`). What an address may have of arrived ones
 /// ([`crate::io::net::gate`]) is 128 MiB in all: what comes with a gap, or is not read for another reason, is kept.
 pub const NARROW_WINDOW: u32 = (128 << 20) / PER_ADDRESS as u32;

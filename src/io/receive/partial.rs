@@ -43,13 +43,15 @@ pub struct PartialSpec {
     pub target: Option<SafePath>,
     /// The patterns by which paths were asked for, for those who go on with it.
     pub only: Vec<String>,
+    /// Nothing of other unfinished transfers is taken over: for whom this one is, those are not.
+    pub alone: bool,
 }
 
 impl PartialSpec {
     /// All of it, of which nothing is there yet, under no name.
     #[cfg(feature = "lab")]
     pub fn of(wanted: Arc<Wanted>) -> Self {
-        Self { wanted, present: HashSet::new(), unwanted: HashSet::new(), target: None, only: Vec::new() }
+        Self { wanted, present: HashSet::new(), unwanted: HashSet::new(), target: None, only: Vec::new(), alone: false }
     }
 }
 

@@ -2,11 +2,13 @@
 //! Invariant: of what waits no node has more than its share, nor all strangers together more than theirs; what was decided is
 //! remembered for whoever asks again. Not responsible for fetching, nor for where it is kept.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use serde::{Deserialize, Serialize};
 
 use crate::logic::limits::jobs::JobId;
@@ -144,9 +146,15 @@ impl Entry {
         self.put.items.iter().map(|item| u64::from(item.files)).sum()
     }
 
+    /// Whether it is a message and nothing else.
+    #[must_use]
+    pub const fn is_message(&self) -> bool {
+        self.put.items.is_empty()
+    }
+
     /// Whether it was cleared: nothing is left of it but what became of it.
     const fn is_cleared(&self) -> bool {
-        self.put.items.is_empty() && self.put.text.is_empty()
+        self.is_message() && self.put.text.is_empty()
     }
 
     /// What whoever offers it is told.
@@ -157,7 +165,7 @@ impl Entry {
             Standing::Declined => PutEvent::Declined,
             Standing::Done => PutEvent::Done,
             // A message has arrived when it is here.
-            _ if self.put.items.is_empty() => PutEvent::Done,
+            _ if self.is_message() => PutEvent::Done,
             Standing::Waiting | Standing::Withdrawn => PutEvent::Waiting,
         }
     }
@@ -241,7 +249,7 @@ impl Inbox {
             (entry.put, entry.network, entry.loss) = (put, network, None);
             return Ok(Came::Known(*number));
         }
-        self.make_room(who)?;
+        self.make_room(who, put.items.is_empty())?;
         self.last += 1;
         let (state, jobs) = (Standing::Waiting, Vec::new());
         let (outputs, friend) = (Vec::new(), who.friend);
@@ -251,17 +259,12 @@ impl Inbox {
         Ok(Came::New(self.last))
     }
 
-    fn make_room(&mut self, who: Who) -> Result<(), Code> {
-        let waiting = self.entries.values().filter(|entry| entry.state == Standing::Waiting);
-        let own = waiting.clone().filter(|entry| entry.from == who.peer).count();
-        let strangers = waiting.filter(|entry| !entry.friend);
-        let near = strangers.clone().filter(|entry| entry.network == Some(who.network)).count();
-        let is_full = match who.friend {
-            true => own >= FRIEND,
-            false => own >= STRANGER || near >= NETWORK || strangers.count() >= STRANGERS,
-        };
-        if is_full {
-            return Err(Code::Busy);
+    /// A message takes the place of an unread one, as nobody waits for what becomes of that; an offer has to wait.
+    fn make_room(&mut self, who: Who, is_message: bool) -> Result<(), Code> {
+        match self.in_the_way(who, is_message).first() {
+            Some(_) if !is_message => return Err(Code::Busy),
+            Some(oldest) => drop(self.entries.remove(oldest)),
+            None => {}
         }
         // Strangers cannot have it forgotten what became of what friends offered.
         let mut over: Vec<_> = self.all().filter(|(_, e)| !e.state.is_open()).map(|(n, e)| (e.friend, n)).collect();
@@ -270,6 +273,28 @@ impl Inbox {
             self.entries.remove(number);
         }
         Ok(())
+    }
+
+    /// Those that leave no place for one more message or offer of this sender: its own, those of its network, or those of all
+    /// strangers, of which the network that has most is the first. The oldest of them before the others.
+    fn in_the_way(&self, who: Who, is_message: bool) -> Vec<u32> {
+        let waits = |entry: &Entry| entry.state == Standing::Waiting && entry.is_message() == is_message;
+        let of = |most: usize, is: &dyn Fn(&Entry) -> bool| {
+            let all: Vec<(u32, &Entry)> = self.all().filter(|(_, entry)| waits(entry) && is(entry)).collect();
+            Some(all).filter(|all| all.len() >= most)
+        };
+        let own = |entry: &Entry| entry.from == who.peer;
+        let near = |entry: &Entry| !entry.friend && entry.network == Some(who.network);
+        let all = match who.friend {
+            true => of(FRIEND, &own),
+            false => {
+                of(STRANGER, &own).or_else(|| of(NETWORK, &near)).or_else(|| of(STRANGERS, &|entry| !entry.friend))
+            }
+        };
+        let mut all = all.unwrap_or_default();
+        let networks = all.iter().counts_by(|(_, entry)| entry.network);
+        all.sort_by_key(|(number, entry)| (Reverse(networks[&entry.network]), *number));
+        all.into_iter().map(|(number, _)| number).collect()
     }
 
     /// What the rules make of one that waits.
@@ -284,8 +309,7 @@ impl Inbox {
         };
         let is_within = entry.files() <= rules.files && self.has_room(entry, rules.bytes);
         let is_plain = entry.put.items.iter().all(|item| !item.name.as_str().starts_with('.'));
-        let is_content = !entry.put.items.is_empty();
-        if wanted && is_within && is_plain && is_content { Standing::Accepted } else { Standing::Waiting }
+        if wanted && is_within && is_plain && !entry.is_message() { Standing::Accepted } else { Standing::Waiting }
     }
 
     /// Whether one more of these may be on its way: strangers leave half of the room to friends.
@@ -345,7 +369,7 @@ impl Inbox {
         let number = self.of(from, put)?;
         let entry = self.entries.get_mut(&number).filter(|entry| entry.state.is_open())?;
         // A message has arrived.
-        if entry.put.items.is_empty() {
+        if entry.is_message() {
             return None;
         }
         let is_under_way = entry.state == Standing::Accepted;
@@ -476,6 +500,35 @@ mod tests {
         let of_one: usize = (1..=10).map(|from| fill(at(from, 1))).sum();
         assert_eq!((of_one, fill(at(20, 2)), fill(who(30, true))), (NETWORK, STRANGER, FRIEND));
         assert_eq!(fill(Who { friend: true, ..at(31, 1) }), FRIEND, "a friend there has its own");
+    }
+
+    #[test]
+    fn unread_messages_keep_no_offer_out_and_the_oldest_of_a_crowd_make_room() {
+        let mut inbox = Inbox::default();
+        let text = |number: u8| Put { items: Vec::new(), text: format!("hi {number}"), ..put(number, "a", 1) };
+        let at = |from: u8, network: u8| Who { network: IpAddr::from([203, 0, network, 0]), ..who(from, false) };
+        let mut said = |who: Who, number: u8| {
+            let came = inbox.offer(who, text(number), NOW);
+            assert!(matches!(came, Ok(Came::New(_))), "never refused: {came:?}");
+        };
+        // A stranger's own make room.
+        (0..15).for_each(|number| said(at(1, 1), number));
+        // So do those of a network, also while all of them have all the room, and the only one of another stays.
+        said(at(2, 2), 0);
+        (0..STRANGERS).for_each(|n| {
+            let network = u8::try_from(3 + n % 4).expect("few");
+            said(at(u8::try_from(10 + n).expect("few"), network), 0);
+        });
+        (0..8).for_each(|number| said(at(200, 7), number));
+        (0..u8::MAX).for_each(|number| said(who(250, true), number));
+        let count = |is: &dyn Fn(&Entry) -> bool| inbox.entries().filter(|(_, entry)| is(entry)).count();
+        let of = |from: u8| count(&|entry| entry.from == node(from));
+        assert_eq!((count(&|entry| !entry.friend), of(250), of(2), of(200)), (STRANGERS, FRIEND, 1, 8));
+        assert_eq!(of(1), STRANGER, "the last of them: {:?}", inbox.of(node(1), put(4, "a", 1).put));
+        // All of that is no offer that waits.
+        let mut offered = |number: u8| inbox.offer(at(1, 1), put(number + 50, "a", 1), NOW);
+        assert!((0..10).all(|number| matches!(offered(number), Ok(Came::New(_)))));
+        assert_eq!(offered(10), Err(Code::Busy));
     }
 
     #[test]

@@ -241,12 +241,21 @@ impl Jobs {
         Ok(())
     }
 
-    /// The command that followed it has gone, and leaves it to the node.
+    /// The command that followed it has gone, and leaves it to the node: it waits for its turn, where enough others run.
     pub fn detach(&mut self, id: JobId) {
-        if let Some(job) = self.jobs.get_mut(&id).filter(|job| job.attached) {
-            job.attached = false;
-            self.keep(id);
+        let is_full = self.left() >= RUNNING;
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.attached) else { return };
+        job.attached = false;
+        if is_full && job.state == JobState::Running {
+            job.state = JobState::Waiting;
+            self.steps.push(Step::Halt(id));
         }
+        self.keep(id);
+    }
+
+    /// How many run that no command follows.
+    fn left(&self) -> usize {
+        self.jobs.values().filter(|job| job.runs && !job.attached).count()
     }
 
     /// Its transfer has ended. What a command was told is forgotten.
@@ -277,7 +286,7 @@ impl Jobs {
         for job in self.jobs.values_mut().filter(|job| job.due.is_some_and(|due| due <= now)) {
             (job.state, job.due) = (JobState::Waiting, None);
         }
-        if self.jobs.values().filter(|job| job.runs && !job.attached).count() >= RUNNING {
+        if self.left() >= RUNNING {
             return self.begin(|job| job.attached);
         }
         self.begin(|_| true)

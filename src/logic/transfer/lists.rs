@@ -77,9 +77,7 @@ impl Transfer {
     pub(super) fn ask_lists(&mut self, now: Duration, out: &mut Vec<Order>) {
         while let Some((file, node)) = self.next_list(now) {
             self.lists.needed.remove(&file);
-            let layout = self.map.files()[file].layout;
-            let last = layout.size() - u64::from(layout.chunks() - 1) * layout.chunk_size();
-            let expected = u64::from(layout.chunks()) * CV_LEN as u64 + last;
+            let expected = self.list_bytes(file);
             let request = self.open(Request::new(node, Asked::List(file), expected, now), now);
             self.lists.asked.entry(file).or_default().insert(request);
             out.push(Order::List { request, node, file });
@@ -136,6 +134,13 @@ impl Transfer {
                 !provider.no_list.contains(&file) && self.map.files()[file].units().any(|u| field.has(u))
             }
         }
+    }
+
+    /// What comes with a file's list: it, and the last chunk.
+    pub(crate) fn list_bytes(&self, file: usize) -> u64 {
+        let layout = self.map.files()[file].layout;
+        let last = layout.size() - u64::from(layout.chunks() - 1) * layout.chunk_size();
+        u64::from(layout.chunks()) * CV_LEN as u64 + last
     }
 
     fn lists_asked(&self, provider: &Provider) -> u64 {

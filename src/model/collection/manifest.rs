@@ -42,6 +42,14 @@ impl Intake {
         Self { hasher: blake3::Hasher::new(), kept, bytes: 0, lines: 0, most }
     }
 
+    /// Room for so many more.
+    pub fn reserve(&mut self, more: usize) {
+        if self.bytes.saturating_add(more) > room(self.most) {
+            self.kept = None;
+        }
+        self.kept.iter_mut().for_each(|kept| kept.reserve_exact(more));
+    }
+
     /// Takes the next bytes.
     pub fn push(&mut self, piece: &[u8]) {
         self.hasher.update(piece);

@@ -341,6 +341,7 @@ impl Contents {
             unwanted: self.unwanted.clone(),
             target: target.cloned(),
             only: self.only.clone(),
+            alone: false,
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::download::Progress;
 use crate::actors::index::Seed;
+use crate::model::offer::audience;
 use crate::model::{Audience, Hit, NodeId, Provider, SafePath};
 use crate::node::error::Error;
 use crate::node::get::Get;
@@ -80,7 +81,7 @@ fn pauses() -> impl Iterator<Item = Duration> {
 }
 
 /// Who may have it.
-pub(super) fn audience(given: &Given) -> Audience {
+pub(super) fn audience_of(given: &Given) -> Audience {
     Audience::Nodes(nodes(given))
 }
 
@@ -91,8 +92,7 @@ pub(super) fn nodes(given: &Given) -> BTreeSet<NodeId> {
 
 /// A name under which nobody finds it.
 pub(super) fn hidden(seed: &Seed) -> SafePath {
-    let dir = SafePath::parse(&format!("given/{}", seed.fixed.id));
-    dir.and_then(|dir| dir.join(&seed.name)).unwrap_or_else(|_| seed.name.clone())
+    audience::hidden(false, &seed.fixed.id.to_string(), &seed.name)
 }
 
 impl Get {

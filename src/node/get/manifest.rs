@@ -1,18 +1,20 @@
 //! Fetches a collection's canonical bytes from whoever has them, and checks them whole before they are used.
-//! Invariant: of lists larger than `SMALL` one is in memory at a time, whoever sends how many.
+//! Invariant: of each provider at most `SMALL` bytes of a list are in memory, of one at a time more.
+
+mod turns;
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quinn::RecvStream;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use self::turns::{Late, Turns};
 use crate::actors::connections::ConnectionsRef;
 use crate::io::net::frames::{self, Pace, Pieces as _};
+use crate::io::net::link::Link;
 use crate::logic::transfer::{Why, patience};
 use crate::model::collection::manifest::Intake;
 use crate::model::collection::{CollectionError, MAX_MANIFEST};
@@ -27,26 +29,18 @@ use crate::wire::{FrameError, LeftOut, Manifest, ManifestHead, Request, limits};
 
 /// No byte for this long: the provider is left.
 const IDLE: Duration = Duration::from_secs(3);
-/// So long after the first provider a second one is asked as well, if that has not answered whole: nothing else can be
-/// done before.
-const SECOND: Duration = Duration::from_millis(100);
-/// Sooner where one of the first so many is late. That is where it is not connected after so long, as one that has gone a moment ago
-/// and is told of yet; once it is, what it sends is late as a chunk list is.
-const QUICK: usize = 3;
+/// One that is not connected after so long is late, as one that has gone a moment ago and is told of yet.
 const CONNECTS: Duration = Duration::from_millis(20);
-/// So long after one provider another one is,
-const NEXT: Duration = Duration::from_millis(200);
-/// this many at a time at most: of lists that are not small one is received at a time.
-const ASKED: usize = 16;
+/// This many are asked at a time at most: of each so much of a list is received at once,
+const ASKED: usize = 64;
+const SMALL: usize = 1 << 20;
 /// What a list leaves out is asked of so many,
 const ASKED_LEFT_OUT: usize = 4;
 /// each for so long.
 const LEFT_OUT: Duration = Duration::from_millis(500);
 /// After so long without a list others are looked for on all planes, once.
 const ELSEWHERE: Duration = Duration::from_millis(300);
-/// A list that says to be larger than this waits for its turn:
-const SMALL: usize = 4 << 20;
-/// and whoever has the turn and sends more slowly than this (bytes a second, after a grace) leaves it to one that waits.
+/// and whoever has the turn to send more, and is slower than this (bytes a second, after a grace), leaves it to one that waits.
 const SLOWEST: u64 = 64 << 10;
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -93,20 +87,20 @@ impl Listed<'_> {
         let turns = Arc::new(Turns::new());
         let mut tasks = JoinSet::new();
         let mut ticks = tokio::time::interval(TICK);
-        let (mut last, mut is_late) = (Instant::now(), false);
         let (mut elsewhere, mut looked) = (pin!(self.elsewhere()), false);
-        let mut proving = JoinSet::new();
+        let (mut proving, mut may_dial) = (JoinSet::new(), false);
         loop {
-            // One that has gone without a word must not keep the others waiting.
-            let pause = if tasks.len() < 2 { SECOND } else { NEXT };
-            if (tasks.is_empty() || is_late || (tasks.len() < ASKED && last.elapsed() >= pause))
+            if may_dial
+                && tasks.len() < ASKED
                 && let Some((number, provider)) = trials.next()
             {
-                (last, is_late) = (Instant::now(), false);
+                may_dial = false;
                 let (connections, turns) = (self.finder.connections.clone(), Arc::clone(&turns));
                 tasks.spawn(async move { (number, from_one(&connections, id, &provider, most, &turns).await) });
             }
-            if !trials.is_asking()
+            // Where there is no patience whoever was asked may answer.
+            let may_end = !trials.is_asking() || !(wait.is_zero() || turns.is_moving());
+            if may_end
                 && looked
                 && proving.is_empty()
                 && let Some(lack) = trials.lack()
@@ -115,7 +109,7 @@ impl Listed<'_> {
             }
             tokio::select! {
                 _ = ticks.tick() => trials.tick(),
-                () = turns.late.notified() => is_late = tasks.len() < QUICK,
+                () = turns.dial(), if !may_dial => may_dial = true,
                 more = &mut elsewhere, if !looked => {
                     looked = true;
                     let (files, trees): (Vec<_>, _) = more.into_iter().partition(|one| one.hit.kind == Kind::File);
@@ -129,10 +123,14 @@ impl Listed<'_> {
                         return parsed.map(Proven::Tree).map_err(|source| unusable(id, source));
                     }
                     Ok(Answer::Wrong) => {
+                        turns.failed();
                         liars.push(trials.node(number));
                         trials.failed(number, Why::Lied.into());
                     }
-                    Err(failure) => trials.failed(number, failure),
+                    Err(failure) => {
+                        turns.failed();
+                        trials.failed(number, failure);
+                    }
                 },
             }
         }
@@ -195,15 +193,21 @@ async fn from_one(
     most: usize,
     turns: &Turns,
 ) -> Result<Answer, Failure> {
-    let link = turns.told_late(CONNECTS, connections.to_node(provider.node, provider.addrs.clone())).await?;
+    let link = connections.to_node(provider.node, provider.addrs.clone());
+    let link = turns.patient(Late::Connection, CONNECTS, link).await?;
+    turns.ask().await;
     let request = Request::Manifest(Manifest { id });
-    link.widen();
     let head = frames::call::<ManifestHead>(&link, &request, limits::CONTROL);
-    let (head, _open, mut recv) = turns.told_late(patience(link.rtt(), 0), head).await?;
+    let (head, _open, mut recv) = turns.patient(Late::Answer, patience(link.rtt(), 0), head).await?;
     let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST);
     let len = len.ok_or(frames::CallError::Frame(FrameError::Unknown))?;
-    let turn = if len > SMALL { Some(turns.take().await) } else { None };
-    let intake = turns.told_late(patience(link.rtt(), head.len), receive(&mut recv, len, most, turns)).await?;
+    let mut receiving =
+        Receiving { intake: Intake::new(most, len.min(SMALL)), left: len, pace: Pace::without_pause(IDLE) };
+    let first = receiving.first(&mut recv, turns);
+    turns.patient(Late::Answer, patience(link.rtt(), head.len), first).await?;
+    let turn = if receiving.left > 0 { turns.large().await } else { None };
+    receiving.rest(&link, &mut recv, turns).await?;
+    let intake = receiving.intake;
     let left_out = head.left_out;
     let checked = tokio::task::spawn_blocking(move || intake.end().read(id));
     let read = checked.await;
@@ -218,53 +222,48 @@ async fn from_one(
     }
 }
 
-async fn receive(recv: &mut RecvStream, len: usize, most: usize, turns: &Turns) -> Result<Intake, frames::CallError> {
-    let begun = Instant::now();
-    let (mut intake, mut left, mut pace) = (Intake::new(most, len), len, Pace::without_pause(IDLE));
-    while left > 0 {
-        let piece = pace.piece(recv, left).await?;
-        intake.push(&piece);
-        left -= piece.len();
-        let due = begun.elapsed().saturating_sub(GRACE).as_secs() * SLOWEST;
-        if len > SMALL && turns.are_wanted() && ((len - left) as u64) < due {
-            return Err(frames::CallError::TimedOut);
-        }
-    }
-    Ok(intake)
+/// A list that comes.
+struct Receiving {
+    intake: Intake,
+    left: usize,
+    pace: Pace,
 }
 
-/// Whose large list is being received, and that somebody is late.
-struct Turns {
-    one: Semaphore,
-    waiting: AtomicUsize,
-    late: Notify,
-}
-
-impl Turns {
-    const fn new() -> Self {
-        Self { one: Semaphore::const_new(1), waiting: AtomicUsize::new(0), late: Notify::const_new() }
-    }
-
-    async fn take(&self) -> Option<SemaphorePermit<'_>> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        // Never closed. Who is dropped while it waits leaves the turns with it: the whole look is over then.
-        let turn = self.one.acquire().await.ok();
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        turn
-    }
-
-    fn are_wanted(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
-    }
-
-    /// Waits for what is to come, and tells once if it takes longer than `patience`.
-    async fn told_late<T>(&self, patience: Duration, coming: impl Future<Output = T>) -> T {
-        let mut coming = pin!(coming);
-        if let Ok(came) = timeout(patience, &mut coming).await {
-            return came;
+impl Receiving {
+    /// What is received of each.
+    async fn first(&mut self, recv: &mut RecvStream, turns: &Turns) -> Result<(), frames::CallError> {
+        let (mut moving, most) = (turns.moving(), SMALL.min(self.left));
+        let until = self.left - most;
+        while self.left > until {
+            moving.add(self.piece(recv, self.left - until).await?);
         }
-        self.late.notify_one();
-        coming.await
+        Ok(())
+    }
+
+    /// What is received of one at a time, whose turn it is.
+    async fn rest(&mut self, link: &Link, recv: &mut RecvStream, turns: &Turns) -> Result<(), frames::CallError> {
+        if self.left == 0 {
+            return Ok(());
+        }
+        link.widen();
+        self.intake.reserve(self.left);
+        let (mut moving, begun, all) = (turns.moving(), Instant::now(), self.left);
+        self.pace = Pace::without_pause(IDLE);
+        while self.left > 0 {
+            moving.add(self.piece(recv, self.left).await?);
+            let due = begun.elapsed().saturating_sub(GRACE).as_secs() * SLOWEST;
+            if turns.are_wanted() && ((all - self.left) as u64) < due {
+                return Err(frames::CallError::TimedOut);
+            }
+        }
+        Ok(())
+    }
+
+    async fn piece(&mut self, recv: &mut RecvStream, most: usize) -> Result<usize, frames::CallError> {
+        let piece = self.pace.piece(recv, most).await?;
+        self.intake.push(&piece);
+        self.left -= piece.len();
+        Ok(piece.len())
     }
 }
 

@@ -60,7 +60,7 @@ impl Get {
                 let limit = self.request.upload_limit;
                 let mut seed = Seed { limit, ..seed(contents, destination, path, proofs) };
                 if let Some(given) = given {
-                    (seed.name, seed.audience) = (given::hidden(&seed), given::audience(given));
+                    (seed.name, seed.audience) = (given::hidden(&seed), given::audience_of(given));
                 }
                 self.inner.index.seed(seed).await
             }

@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 pub(crate) use self::asked::InboxHandle;
 use self::asked::Order;
-use self::place::outputs;
+use self::place::{notes, outputs};
 use self::transfer::{is_denied, is_linked, look_at, wish};
 use crate::actors::serve::inbox::{Arrival, Offered};
 use crate::io::clock::time_of_day;
@@ -26,7 +26,7 @@ use crate::io::home::kept::KeptFile;
 use crate::io::receive::landing::Landing;
 use crate::logic::limits::inbox::{Came, Entry, Inbox, Loss, Standing};
 use crate::logic::limits::jobs::{JobId, JobOrder, JobState};
-use crate::model::{Cause, Provider};
+use crate::model::Provider;
 use crate::node::error::{ControlError, Error};
 use crate::node::inner::Inner;
 use crate::node::inner::orders::JobsRef;
@@ -101,7 +101,7 @@ impl Keeper {
         });
         match read.await {
             Ok(Ok(inbox)) => self.inbox = inbox,
-            Ok(Err(error)) => self.warn(error.into()),
+            Ok(Err(error)) => self.warn(Notice::InboxUnread { path: self.file.path().into(), cause: error.into() }),
             Err(_) => {}
         }
         // Those that were accepted, and whose transfers had not begun.
@@ -113,9 +113,9 @@ impl Keeper {
         }
     }
 
-    fn warn(&self, cause: Cause) {
+    fn warn(&self, notice: Notice) {
         if let Some(node) = self.node.upgrade() {
-            node.host.warn(Notice::Inbox { path: self.file.path().into(), cause });
+            node.host.warn(notice);
         }
     }
 
@@ -154,7 +154,7 @@ impl Keeper {
     /// Something new: taken by rule, or told to a person. A message is here once it is kept.
     async fn arrived(&mut self, number: u32) {
         self.changed = true;
-        if self.inbox.entry(number).is_some_and(|entry| entry.put.items.is_empty()) {
+        if self.inbox.entry(number).is_some_and(Entry::is_message) {
             self.keep().await;
         }
         let is_taken = self.inbox.by_rule(number, &self.rules.rules) == Standing::Accepted;
@@ -233,6 +233,10 @@ impl Keeper {
             self.discard(&ended);
         }
         self.tell(number);
+        if self.inbox.entry(number).is_some_and(|entry| entry.state == Standing::Withdrawn) {
+            // Whoever offered it on more than one stream asks anew, if it still does.
+            self.told.remove(&number);
+        }
     }
 
     /// What was accepted waits for a person again, and its transfers are ended; where it went is known, for what has come is kept.
@@ -318,9 +322,10 @@ impl Keeper {
     async fn accept(&mut self, number: u32, dir: &Path) -> Result<(), Error> {
         let Some(entry) = self.inbox.entry(number) else { return Ok(()) };
         let accepted = self.inbox.accepted();
-        let taken: HashSet<PathBuf> = accepted.flat_map(|(_, entry)| entry.outputs.clone()).collect();
-        let (dir, items) = (dir.to_owned(), entry.put.items.clone());
-        let chosen = spawn_blocking(move || outputs(&dir, &items, taken)).await?;
+        let taken: HashSet<PathBuf> =
+            accepted.flat_map(|(_, other)| notes(other).chain(other.outputs.clone())).collect();
+        let (dir, items, own) = (dir.to_owned(), entry.put.items.clone(), notes(entry).collect());
+        let chosen = spawn_blocking(move || outputs(&dir, &items, (taken, own))).await?;
         let outputs = chosen.map_err(|(path, cause)| ControlError::NoInboxDir { path: path.into(), cause })?;
         let before = self.inbox.entry(number).filter(|entry| entry.outputs != outputs).cloned();
         // It goes elsewhere than what an earlier transfer has left of it.
@@ -329,7 +334,7 @@ impl Keeper {
             entry.outputs = outputs;
         }
         // A message is there when it was read.
-        let is_text = self.inbox.entry(number).is_some_and(|entry| entry.put.items.is_empty());
+        let is_text = self.inbox.entry(number).is_some_and(Entry::is_message);
         self.set(number, if is_text { Standing::Done } else { Standing::Accepted });
         self.keep().await;
         let begun = self.begin(number).await;
@@ -446,7 +451,7 @@ impl Keeper {
         match written.await {
             Ok(Err(error)) if self.untold => {
                 self.untold = false;
-                self.warn(error.into());
+                self.warn(Notice::Inbox { path: self.file.path().into(), cause: error.into() });
             }
             Ok(Err(_)) | Err(_) => {}
             Ok(Ok(())) => (self.changed, self.untold) = (false, true),

@@ -17,11 +17,9 @@ use crate::actors::neighbours::{Keeping, NeighboursRef};
 use crate::io::home::kept::KeptFile;
 use crate::io::receive::landing::Landing;
 use crate::io::share::scan::{Omission, RootSummary, SharePlan, SurveyError, SurveyOptions, Unportable, survey};
+use crate::model::id::IdPrefix;
 use crate::model::{Cause, PeerTarget, Rate, SafePath};
 use crate::node::error::{ControlError, Error};
-
-/// Characters of an id that tell it from others.
-const PREFIX: usize = 8;
 
 /// What a command wants to offer; every path of it is whole.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -343,9 +341,8 @@ fn look(wish: &ShareWish) -> Result<SharePlan, Error> {
 /// Which roots a person means: by path before by name before by id.
 fn named<'r>(roots: &'r [SharedRoot], what: &Unwanted) -> Vec<&'r SharedRoot> {
     let by = |is: &dyn Fn(&SharedRoot) -> bool| roots.iter().filter(|root| is(root)).collect::<Vec<_>>();
-    let has_id = |root: &SharedRoot| {
-        what.text.len() >= PREFIX && root.id.is_some_and(|id| id.to_string().starts_with(&what.text))
-    };
+    let beginning = what.text.parse::<IdPrefix>().ok();
+    let has_id = |root: &SharedRoot| beginning.zip(root.id).is_some_and(|(beginning, id)| beginning.is_of(id));
     let found = [
         by(&|root| is_same(&root.path, &what.path)),
         by(&|root| root.name.as_str() == what.text.trim_end_matches('/')),

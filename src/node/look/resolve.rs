@@ -20,8 +20,10 @@ use crate::node::look::trials::{Failure, TICK, Trials};
 use crate::node::types::Phase;
 use crate::wire::{Request, Resolve, ResolveEvent, limits};
 
-/// Without news from those who are asked, the next one is asked as well.
+/// Without news from those who hash, another one is asked as well, which has to hash it too, then.
 const STALLED: Duration = Duration::from_secs(10);
+/// Without a word from anybody as many as were asked are asked as well.
+const SILENT: Duration = Duration::from_millis(300);
 /// Events of those who are asked that wait to be taken.
 const EVENTS: usize = 16;
 
@@ -72,20 +74,20 @@ impl Looking<'_> {
     ) -> Result<(Provider, Offer, ContentId), Lack> {
         // It may have grown since it was offered, but a claim without bound is no progress.
         let bound = hit.size.saturating_mul(2).saturating_add(GROWN);
-        let providers = &hit.providers;
-        let mut trials = Trials::new(providers, wait);
-        let mut rising = vec![HashingNews::default(); providers.len()];
+        let mut trials = Trials::new(&hit.providers, wait);
+        let mut rising = vec![HashingNews::default(); hit.providers.len()];
         let (tell, mut told) = mpsc::channel(EVENTS);
         let mut tasks = JoinSet::new();
         let mut ticks = tokio::time::interval(TICK);
-        let mut news = Instant::now();
+        let (mut news, mut asked) = (Instant::now(), 0);
         loop {
-            if (!trials.is_asking() || news.elapsed() >= STALLED)
-                && let Some((number, provider)) = trials.next()
-            {
-                news = Instant::now();
-                let what = (name.clone(), hit.kind);
-                tasks.spawn(ask(self.finder.connections.clone(), provider, what, number, tell.clone()));
+            let (pause, more) = if trials.is_working() { (STALLED, 1) } else { (SILENT, asked.clamp(1, ASKED)) };
+            if !trials.is_asking() || news.elapsed() >= pause {
+                for (number, provider) in std::iter::from_fn(|| trials.next()).take(more) {
+                    (news, asked) = (Instant::now(), asked + 1);
+                    let what = (name.clone(), hit.kind);
+                    tasks.spawn(ask(self.finder.connections.clone(), provider, what, number, tell.clone()));
+                }
             }
             tokio::select! {
                 _ = ticks.tick() => {
@@ -98,14 +100,14 @@ impl Looking<'_> {
                 Some((number, told)) = told.recv() => match told {
                     Told::Failed(failure) => trials.failed(number, failure),
                     Told::Hashing(done, total) => {
-                        self.report.hashing(done, total, providers.get(number).map(|provider| provider.node));
+                        self.report.hashing(done, total, Some(trials.node(number)));
                         let gets_on = rising[number].see((done, total), bound, trials.now());
                         if gets_on {
                             news = Instant::now();
                         }
                         trials.works(number, gets_on);
                     }
-                    Told::Resolved(offer, id) => return Ok((providers[number].clone(), offer, id)),
+                    Told::Resolved(offer, id) => return Ok((trials.provider(number).clone(), offer, id)),
                 },
             }
         }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use rand::seq::SliceRandom as _;
 use tokio::time::Instant;
 
 use crate::actors::connections::ConnectError;
@@ -69,8 +70,10 @@ pub(crate) struct Trials {
 }
 
 impl Trials {
+    /// Of these, in an order that none of them can choose.
     pub(crate) fn new(providers: &[Provider], wait: Duration) -> Self {
-        let providers: Vec<_> = providers.iter().map(|provider| (provider.clone(), None)).collect();
+        let mut providers: Vec<_> = providers.iter().map(|provider| (provider.clone(), None)).collect();
+        providers.shuffle(&mut rand::rng());
         Self { started: Instant::now(), machine: trials::Trials::new(providers.len(), wait), providers }
     }
 
@@ -86,7 +89,12 @@ impl Trials {
 
     /// Who has this number.
     pub(crate) fn node(&self, number: usize) -> NodeId {
-        self.providers[number].0.node
+        self.provider(number).node
+    }
+
+    /// The same, with its addresses.
+    pub(crate) fn provider(&self, number: usize) -> &Provider {
+        &self.providers[number].0
     }
 
     /// Time has passed.
@@ -108,6 +116,11 @@ impl Trials {
     /// Whether somebody is being asked.
     pub(crate) fn is_asking(&self) -> bool {
         self.machine.is_asking()
+    }
+
+    /// Whether one that is asked has said that it is at work.
+    pub(crate) fn is_working(&self) -> bool {
+        self.machine.is_working()
     }
 
     /// One is at work; whether it got on is `news`.

@@ -38,9 +38,16 @@ pub enum Notice {
         /// Why.
         cause: Cause,
     },
-    /// What others offer to the person of this home cannot be kept, or what was kept of it cannot be read.
+    /// What others offer to the person of this home cannot be kept.
     Inbox {
         /// Where.
+        path: LocalPath,
+        /// Why.
+        cause: Cause,
+    },
+    /// What was kept of that cannot be read.
+    InboxUnread {
+        /// Its file.
         path: LocalPath,
         /// Why.
         cause: Cause,

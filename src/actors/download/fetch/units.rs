@@ -169,6 +169,7 @@ impl FetchContext {
     pub(super) async fn came(&self, ask: &Ask, bytes: usize) {
         ask.received.fetch_add(bytes as u64, Ordering::Relaxed);
         if self.throttle.rate().is_some() {
+            ask.room.get_or_init(|| ask.link.room(ask.expected));
             ask.clocks.over(Wait::Limit, self.throttle.pass(bytes as u64)).await;
         }
     }

@@ -1,5 +1,6 @@
 //! Doing what the transfer's logic orders: starting and aborting fetch tasks, leaving and barring providers.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,14 +49,17 @@ impl State {
             Order::Fetch { request, node, units, max } => {
                 let content = self.context.wanted.content.id;
                 let span = debug_span!("fetch", content = %content.short(), provider = %node.short(), ?units, max);
-                let Some(ask) = self.ask(request, node, span) else { return self.unlinked(request) };
+                let expected = self.bytes(&units, max);
+                let Some(ask) = self.ask((request, expected), node, span) else { return self.unlinked(request) };
                 self.run(&ask, fetch_units(Arc::clone(&self.context), ask.clone(), units, max));
             }
             Order::Leave { node, why } => self.leave(node, why),
             Order::List { request, node, file } => {
                 let content = self.context.wanted.content.id;
                 let span = debug_span!("list", content = %content.short(), provider = %node.short(), file);
-                let Some(ask) = self.ask(request, node, span) else { return self.unlinked(request) };
+                let Some(ask) = self.ask((request, self.transfer.list_bytes(file)), node, span) else {
+                    return self.unlinked(request);
+                };
                 self.run(&ask, fetch_list(Arc::clone(&self.context), ask.clone(), file));
             }
         }
@@ -68,9 +72,16 @@ impl State {
         self.running.insert(ask.request, running);
     }
 
-    fn ask(&self, request: RequestId, node: NodeId, span: Span) -> Option<Ask> {
+    /// What of these units comes at most.
+    fn bytes(&self, units: &[Range<u32>], max: u32) -> u64 {
+        let units = units.iter().cloned().flatten().filter_map(|unit| self.context.wanted.map.place(unit));
+        units.take(max as usize).map(|place| place.len).sum()
+    }
+
+    fn ask(&self, (request, expected): (RequestId, u64), node: NodeId, span: Span) -> Option<Ask> {
         let link = self.idlest(node)?;
-        Some(Ask { request, node, link, received: Arc::default(), clocks: self.context.clocks.of(node), span })
+        let (received, room, clocks) = (Arc::default(), Arc::default(), self.context.clocks.of(node));
+        Some(Ask { request, node, link, received, expected, room, clocks, span })
     }
 
     /// The link went away between the decision and now; told as a message, not from within the decision.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::news;
-use super::show::{is_message, is_stuck, line, sentence, whole};
+use super::show::{is_stuck, line, sentence, whole};
 use crate::cli::commands::jobs::{self, watch};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -67,7 +67,7 @@ async fn cancel(context: &Context, remote: &Remote, accepted: &[InboxRow]) {
         // It may be over.
         let _ = remote.order_jobs(Some(*id), JobOrder::Cancel).await;
     }
-    for row in accepted.iter().filter(|row| !is_message(&row.entry)) {
+    for row in accepted.iter().filter(|row| !row.entry.is_message()) {
         let number = row.number;
         context.output.note(&format!(
             "qshare: number {number} waits again, and what has come of it is kept: `qshare inbox accept {number}` goes on, \
@@ -77,7 +77,7 @@ async fn cancel(context: &Context, remote: &Remote, accepted: &[InboxRow]) {
 }
 
 fn tell(context: &Context, row: &InboxRow) -> Result<(), Failure> {
-    if is_message(&row.entry) {
+    if row.entry.is_message() {
         return whole(context, row);
     }
     context.output.emit(&line(context, row))?;

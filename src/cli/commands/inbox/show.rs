@@ -82,7 +82,7 @@ fn table(context: &Context, rows: &[InboxRow]) -> Table {
     ];
     let cells = |row: &InboxRow| {
         let entry = &row.entry;
-        let of_files = |text: String| if is_message(entry) { String::new() } else { text };
+        let of_files = |text: String| if entry.is_message() { String::new() } else { text };
         [
             row.number.to_string(),
             of_line(entry),
@@ -108,25 +108,20 @@ fn state(entry: &Entry) -> String {
     let total = entry.bytes();
     match entry.state {
         Standing::Accepted if total > 0 => format!("{} %", percent(entry.have, total)),
-        Standing::Done if is_message(entry) => "read".to_owned(),
+        Standing::Done if entry.is_message() => "read".to_owned(),
         _ if is_unread(entry) => "unread".to_owned(),
         state => state.word().to_owned(),
     }
 }
 
-/// Whether it is a message and nothing else.
-pub(super) fn is_message(entry: &Entry) -> bool {
-    entry.put.items.is_empty()
-}
-
 /// Whether it is a message that nobody has read.
 pub(super) fn is_unread(entry: &Entry) -> bool {
-    is_message(entry) && entry.state == Standing::Waiting
+    entry.is_message() && entry.state == Standing::Waiting
 }
 
 /// What is offered, as a line has it.
 fn of_line(entry: &Entry) -> String {
-    if !is_message(entry) {
+    if !entry.is_message() {
         let more = if entry.put.text.is_empty() { "" } else { ", with a message" };
         return what(entry) + more;
     }
@@ -179,7 +174,7 @@ pub(super) fn sentence(context: &Context, row: &InboxRow) -> String {
     }
     let (who, what, size) = (context.output.names().brief(entry.from), what(entry), size(entry));
     let text = on_one_line(&entry.put.text);
-    if is_message(entry) && entry.state == Standing::Waiting {
+    if entry.is_message() && entry.state == Standing::Waiting {
         return format!("{who} says: {text}");
     }
     let says = if text.is_empty() { String::new() } else { format!("; message: {text}") };
@@ -190,7 +185,7 @@ pub(super) fn sentence(context: &Context, row: &InboxRow) -> String {
             )
         }
         Standing::Accepted => format!("fetching {what} ({size}) from {who} into {}", dir(entry)),
-        Standing::Done if is_message(entry) => format!("read: {what} from {who}"),
+        Standing::Done if entry.is_message() => format!("read: {what} from {who}"),
         Standing::Done => format!("there: {} from {who}", places(entry)),
         Standing::Declined => format!("declined: {what} from {who}"),
         Standing::Withdrawn => {
@@ -211,7 +206,7 @@ pub(super) fn whole(context: &Context, row: &InboxRow) -> Result<(), Failure> {
     let (entry, output) = (&row.entry, &context.output);
     let (who, age) = (output.names().brief(entry.from), duration(age(entry)));
     output.remark(&format!("qshare: number {} from {who}, {age} ago, {}", row.number, state(entry)));
-    if !is_message(entry) {
+    if !entry.is_message() {
         let columns = [("NAME", Align::Path), ("FILES", Align::SpareRight), ("SIZE", Align::Right)];
         let items = entry.put.items.iter();
         let cells = items.map(|item| [item.name.to_string(), item.files.to_string(), Size(item.size).to_string()]);

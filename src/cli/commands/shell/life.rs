@@ -32,23 +32,17 @@ const LOOK: Duration = Duration::from_secs(1);
 impl Shell<'_> {
     /// Has a node, greets, and begins to watch transfers.
     pub(super) async fn begin(&mut self, arguments: ShellArgs, signals: &mut Signals) -> Result<()> {
-        let running = Remote::find(&self.context.home()).await?;
-        if let (Some(remote), Some(addr)) = (&running, arguments.listen) {
+        let (running, listen) = (Remote::find(&self.context.home()).await?, arguments.listen);
+        self.have_node(arguments, signals).await;
+        if let (Some(remote), Some(addr), false) = (&running, listen, self.beside.has_node()) {
             return Err(Failure::Usage(format!(
                 "--listen {addr} cannot hold for the node that runs already (process {}): stop it with `qshare stop`, or do \
                  without",
                 remote.running().pid
             )));
         }
-        self.have_node(arguments, signals).await;
         let Some(above) = &self.above else { return Ok(()) };
-        let node = match self.beside.has_node() {
-            true => "with a node of its own".to_owned(),
-            false => running.map_or_else(
-                || "without a node".to_owned(),
-                |remote| format!("through the running node (process {})", remote.running().pid),
-            ),
-        };
+        let node = has(self.beside.has_node(), running.map(|remote| remote.running().pid));
         self.context
             .output
             .note(&format!("qshare: a shell {node}\n`help` lists what there is to type, Ctrl-D ends it"));
@@ -66,19 +60,19 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Has the node of the home run here, where no other one does.
-    pub(super) async fn have_node(&mut self, arguments: ShellArgs, signals: &mut Signals) {
+    /// Has the node of the home run here, where no other one does; whether it has begun now.
+    pub(super) async fn have_node(&mut self, arguments: ShellArgs, signals: &mut Signals) -> bool {
         let home = self.context.home();
         if self.alone || self.beside.has_node() {
-            return;
+            return false;
         }
         if home.held(Role::Node).is_some() {
             match Remote::find(&home).await {
                 Ok(Some(remote)) if !is_free(&remote).await.unwrap_or(false) => {
                     self.alone = !remote.is_same_version();
-                    return;
+                    return false;
                 }
-                Err(_) => return,
+                Err(_) => return false,
                 Ok(_) => {}
             }
         }
@@ -92,6 +86,7 @@ impl Shell<'_> {
         node.begun(signals).await;
         self.beside.keep_node(node);
         self.alone = !self.beside.has_node() && home.held(Role::Node).is_none();
+        self.beside.has_node()
     }
 
     /// The end of the lines. What was left to the node of a script ends first.
@@ -131,6 +126,18 @@ impl Shell<'_> {
         }
         std::mem::take(&mut self.beside).end().await;
         self.settle();
+    }
+}
+
+/// What node a shell has: its own or that of a process; whose command goes on through it, where that had it before.
+fn has(own: bool, process: Option<u32>) -> String {
+    match (own, process) {
+        (true, None) => "with a node of its own".to_owned(),
+        (true, Some(pid)) => {
+            format!("that has taken the node over from process {pid}, whose command goes on through it")
+        }
+        (false, Some(pid)) => format!("through the running node (process {pid})"),
+        (false, None) => "without a node".to_owned(),
     }
 }
 

@@ -60,7 +60,7 @@ impl Partial {
         };
         let mut units = partial.believed(&claims, &lists);
         let own = partial.own_kin(&claims.have, &lists);
-        let legacy = Legacy::find(&partial, &units);
+        let legacy = if partial.spec.alone { Legacy::default() } else { Legacy::find(&partial, &units) };
         partial.state().noted.clone_from(&units);
         for unit in legacy.moving() {
             units.set(unit);

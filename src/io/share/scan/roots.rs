@@ -21,6 +21,9 @@ pub(super) struct Roots {
     pub(super) skipped: Vec<Skipped>,
 }
 
+/// What lies in a home and is its person's: what came there, and what is read from standard input to be sent.
+const GIVEN: [&str; 2] = ["inbox", "sent"];
+
 impl Roots {
     /// Adds a path that the user typed, under its own name or the one of a list.
     pub(super) fn add(&mut self, typed: &Path, name: Option<SafePath>, rules: &Rules) -> Result<(), SurveyError> {
@@ -66,7 +69,8 @@ pub(super) fn barred(path: &Path, meta: &Metadata, rules: &Rules) -> Option<Why>
         return Some(Why::Whole);
     }
     let secret = if rules.include_secrets { None } else { secrets::of_root(path, meta.is_dir(), meta.len()) };
-    let own = rules.avoid.iter().any(|avoided| path.starts_with(avoided));
+    let is_own = |below: &Path| !GIVEN.iter().any(|given| below.starts_with(given));
+    let own = rules.avoid.iter().any(|avoided| path.strip_prefix(avoided).is_ok_and(is_own));
     secret.map(|what| Why::Secret(what.into())).or_else(|| own.then_some(Why::Own))
 }
 

@@ -200,13 +200,14 @@ fn a_typed_link_is_followed_once_under_its_own_name() {
 #[cfg(unix)]
 #[test]
 fn a_link_is_followed_at_each_look_but_not_to_what_may_not_be_shared() {
-    let tree = Tree::of("a other/b .ssh/config home/node/key");
+    let tree = Tree::of("a other/b .ssh/config home/node/key home/inbox/d/x");
     let root = Root { path: tree.path("alias"), ..tree.root() };
     let rules = Rules { avoid: vec![tree.path("tree/home")], ..Rules::default() };
     for (to, expected) in [
         ("tree/other", Ok("tree/b")),
         ("tree/.ssh", Err(Some(Why::Secret("ssh keys".into())))),
         ("tree/home/node", Err(Some(Why::Own))),
+        ("tree/home/inbox/d", Ok("tree/x")),
         ("/", Err(Some(Why::Whole))),
         ("tree/a", Err(None)),
         ("nowhere", Err(None)),

@@ -24,6 +24,26 @@ fn so_many_run_and_the_oldest_that_waits_is_next() {
 }
 
 #[test]
+fn one_more_that_is_left_waits_for_its_turn() {
+    let mut jobs = Jobs::default();
+    let ids: Vec<_> = (0..=RUNNING).map(|_| jobs.add(true).expect("room")).collect();
+    steps(&mut jobs, SECOND);
+    for (n, id) in ids.iter().enumerate() {
+        jobs.detach(*id);
+        let is_halted = steps(&mut jobs, SECOND).contains(&Step::Halt(*id));
+        assert_eq!(is_halted, n == RUNNING, "{n}");
+    }
+    let last = ids[RUNNING];
+    jobs.over(last, RunEnd::Halted, SECOND);
+    assert_eq!(
+        (jobs.state(last), steps(&mut jobs, SECOND).contains(&Step::Begin(last))),
+        (Some(JobState::Waiting), false)
+    );
+    jobs.over(ids[2], RunEnd::Done, SECOND);
+    assert!(steps(&mut jobs, SECOND).contains(&Step::Begin(last)), "the next");
+}
+
+#[test]
 fn what_failed_is_tried_again_later_and_later_where_time_may_help() {
     let mut jobs = Jobs::default();
     let id = jobs.add(false).expect("room");

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{blocking, until};
 use crate::io::receive::donor::{Donor, Donors};
-use crate::io::receive::partial::{Partial, PartialError, Resumed};
+use crate::io::receive::partial::{Partial, PartialError, PartialSpec, Resumed};
 use crate::logic::patience::{Awake, Patience};
 use crate::model::LocalPath;
 use crate::node::error::{Error, Fault, Result};
@@ -33,7 +33,8 @@ impl Get {
         let (mut donors, mut told, mut waited) = (Donors::default(), false, false);
         let (began, mut wait) = (Instant::now(), Wait::new(self.request.wait));
         loop {
-            let spec = plan.contents.spec(&plan.present, plan.place.target());
+            let alone = self.request.given.is_some();
+            let spec = PartialSpec { alone, ..plan.contents.spec(&plan.present, plan.place.target()) };
             let parent = plan.place.parent().clone();
             let id = spec.wanted.content.id;
             let opened = blocking(move || {

@@ -7,10 +7,10 @@ use tokio::task::spawn_blocking;
 
 use super::Sender;
 use crate::io::share::scan::{RootSummary, SurveyError, SurveyOptions, survey};
+use crate::model::offer::audience::hidden;
 use crate::model::{ContentId, NodeId, Offer, SafePath};
 use crate::node::error::{ControlError, Error};
 use crate::node::inner::Inner;
-use crate::node::types::PutWish;
 use crate::wire::limits::{PUT_ITEMS, PUT_NAMES};
 use crate::wire::{PutItem, ResolveEvent};
 
@@ -63,7 +63,9 @@ impl Sender {
                 return Err(Error::from(ControlError::OtherDirectory { path: other.dir.as_path().into() }));
             }
             let first = survey(&wish.paths, &wish.options)?;
-            let named = first.roots.iter().map(|root| (hidden(&wish, &end, &root.name), root.path.clone())).collect();
+            let number = format!("{}{end}", wish.put);
+            let hide = |root: &RootSummary| hidden(true, &number, &root.name.last());
+            let named = first.roots.iter().map(|root| (hide(root), root.path.clone())).collect();
             Ok(survey(&[], &SurveyOptions { named, nodes, ..wish.options })?)
         });
         let plan = plan.await??;
@@ -102,13 +104,6 @@ impl Sender {
         }
         Err(ControlError::Lost.into())
     }
-}
-
-/// A name under which nobody finds it.
-fn hidden(wish: &PutWish, end: &str, name: &SafePath) -> SafePath {
-    let name = name.last();
-    // It is short enough; and it is the audience that hides it.
-    SafePath::parse(&format!("put/{}{end}", wish.put)).and_then(|dir| dir.join(&name)).unwrap_or(name)
 }
 
 fn item(root: &RootSummary, offer: Offer) -> PutItem {

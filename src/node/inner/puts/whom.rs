@@ -28,8 +28,9 @@ pub(super) struct Whom {
 pub(super) type Looking = JoinSet<Result<Option<Whom>, (usize, Error)>>;
 
 impl Sender {
-    /// That every name is somebody's, or a host's.
+    /// That every name is somebody's, or a host's; hosts are looked up at the same time.
     pub(super) async fn check_names(&self) -> Result<(), Error> {
+        let mut hosts = JoinSet::new();
         for peer in &self.wish.to {
             let unknown = match self.inner.resolve_peer(peer) {
                 Ok(_) => continue,
@@ -38,9 +39,10 @@ impl Sender {
             };
             let PeerRef::Name(name) = peer else { return Err(unknown) };
             let Ok(target) = PeerTarget::parse(name, NODE_PORT) else { return Err(unknown) };
-            if resolve(&target).await.is_err() {
-                return Err(unknown);
-            }
+            hosts.spawn(async move { resolve(&target).await.map_err(|_| unknown) });
+        }
+        while let Some(found) = hosts.join_next().await {
+            found??;
         }
         Ok(())
     }

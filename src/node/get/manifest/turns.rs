@@ -1,0 +1,124 @@
+//! Who may be dialled, asked and received from next, while a collection's list is looked for. Invariant: whoever is late lets two
+//! more come, so that however many are silent, the first that is not is asked soon; one by one while nobody is.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
+
+/// How many come instead of one that is late.
+const MORE: usize = 2;
+/// Whoever sends less than so many bytes in so long does not move.
+const MOVES: (usize, Duration) = (2048, Duration::from_secs(2));
+
+/// All turns.
+pub(super) struct Turns {
+    /// To be dialled.
+    dials: Semaphore,
+    /// To be asked, of those that are connected.
+    asks: Semaphore,
+    /// To send more than is received from all at once.
+    large: Semaphore,
+    /// Who waits for that.
+    waiting: AtomicUsize,
+    /// When somebody moved last.
+    moved: Mutex<Option<Instant>>,
+}
+
+/// What is late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    /// The connection.
+    Connection,
+    /// What was asked for.
+    Answer,
+}
+
+impl Turns {
+    /// The first one's.
+    pub(super) const fn new() -> Self {
+        let [dials, asks, large] = [const { Semaphore::const_new(1) }; 3];
+        Self { dials, asks, large, waiting: AtomicUsize::new(0), moved: Mutex::new(None) }
+    }
+
+    /// Waits for the turn to dial one.
+    pub(super) async fn dial(&self) {
+        take(&self.dials).await;
+    }
+
+    /// Waits for the turn to ask one.
+    pub(super) async fn ask(&self) {
+        take(&self.asks).await;
+    }
+
+    /// Waits for the turn to receive much from one, which is over when this is dropped.
+    pub(super) async fn large(&self) -> Option<SemaphorePermit<'_>> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // Who is dropped while it waits leaves all turns with it: the whole look is over then.
+        let turn = self.large.acquire().await.ok();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        turn
+    }
+
+    /// Whether somebody waits for that.
+    pub(super) fn are_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// One has failed: another comes instead.
+    pub(super) fn failed(&self) {
+        self.dials.add_permits(1);
+        self.asks.add_permits(1);
+    }
+
+    /// Waits for what is to come; if it takes longer than `patience`, others are let go on meanwhile.
+    pub(super) async fn patient<T>(&self, what: Late, patience: Duration, coming: impl Future<Output = T>) -> T {
+        let mut coming = std::pin::pin!(coming);
+        if let Ok(came) = timeout(patience, &mut coming).await {
+            return came;
+        }
+        self.dials.add_permits(MORE);
+        if what == Late::Answer {
+            self.asks.add_permits(MORE);
+        }
+        coming.await
+    }
+
+    /// Whether somebody moves.
+    pub(super) fn is_moving(&self) -> bool {
+        self.moved.lock().is_ok_and(|moved| moved.is_some_and(|at| at.elapsed() < MOVES.1))
+    }
+
+    /// How far one is, when it was told last.
+    pub(super) const fn moving(&self) -> Moving<'_> {
+        Moving { turns: self, bytes: 0 }
+    }
+}
+
+/// One that sends.
+pub(super) struct Moving<'a> {
+    turns: &'a Turns,
+    bytes: usize,
+}
+
+impl Moving<'_> {
+    /// So many bytes have come.
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        if self.bytes >= MOVES.0 {
+            self.bytes = 0;
+            if let Ok(mut moved) = self.turns.moved.lock() {
+                *moved = Some(Instant::now());
+            }
+        }
+    }
+}
+
+/// Never closed: who is dropped while it waits leaves its turn to others.
+async fn take(turns: &Semaphore) {
+    if let Ok(turn) = turns.acquire().await {
+        turn.forget();
+    }
+}
