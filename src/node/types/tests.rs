@@ -148,12 +148,11 @@ fn what_a_node_reports_travels() {
         entry: entry.clone(),
         trouble: None,
         away: false,
-        away: false,
     };
     inbox.entries().map(row).for_each(|row| travels(Event::Inbox(Box::new(row))));
     travels(inbox);
     travels(Event::Job(Box::new(job())));
-    travels(Event::Put(Box::new(crate::node::PutProgress { number: Some(3), ..Default::default() })));
+    travels(Event::Put(Box::new(PutProgress { number: Some(3), ..Default::default() })));
     travels(Event::Notice(LookNotice::WrongList { node: node(), id: ContentId::of(b"x") }.into()));
     let upload = Upload {
         number: 1,
