@@ -18,13 +18,13 @@ use tokio::time::{MissedTickBehavior, interval};
 pub(crate) use self::asked::InboxHandle;
 use self::asked::Order;
 use self::place::{notes, outputs};
-use self::transfer::{trouble, wish};
+use self::transfer::{is_denied, is_linked, look_at, wish};
 use crate::actors::serve::inbox::{Arrival, Offered};
 use crate::io::clock::time_of_day;
 use crate::io::desktop;
 use crate::io::home::kept::KeptFile;
 use crate::io::receive::landing::Landing;
-use crate::logic::limits::inbox::{Came, Entry, Inbox, Standing};
+use crate::logic::limits::inbox::{Came, Entry, Inbox, Loss, Standing};
 use crate::logic::limits::jobs::{JobId, JobOrder, JobState};
 use crate::model::Provider;
 use crate::node::error::{ControlError, Error};
@@ -218,8 +218,8 @@ impl Keeper {
         if self.inbox.accepted().next().is_some() {
             let jobs = self.rows_of_jobs().await;
             for row in rows.iter_mut().filter(|row| row.entry.state == Standing::Accepted) {
-                let mut own = jobs.iter().filter(|job| row.entry.jobs.contains(&job.id));
-                row.trouble = own.find_map(trouble);
+                let is_linked = is_linked(&self.node, row.entry.from).await;
+                look_at(row, &jobs, is_linked);
             }
         }
         rows
@@ -261,13 +261,11 @@ impl Keeper {
         number: Option<u32>,
         into: Option<(PathBuf, Landing)>,
     ) -> Result<Vec<InboxRow>, Error> {
-        let is_usual = into.is_none();
         let dir = match into {
             Some((_, landing)) if !landing.is_here() => {
                 return Err(ControlError::OtherDirectory { path: landing.dir.into() }.into());
             }
-            Some((dir, _)) => dir,
-            None => self.dir.clone(),
+            into => into.map(|(dir, _)| dir),
         };
         // What cannot go on begins anew.
         if let Some(number) = number.filter(|_| self.inbox.accepted().next().is_some()) {
@@ -278,12 +276,15 @@ impl Keeper {
         }
         if let Some(number) = number
             && let Some(entry) = self.inbox.accepted().find_map(|(other, entry)| (other == number).then_some(entry))
-            && is_usual
+            && dir.is_none()
         {
             return Ok(vec![row((number, entry))]);
         }
         let mut rows = Vec::new();
         for number in self.waiting(number)? {
+            // Where it was to go when it was accepted first.
+            let before = || self.inbox.entry(number)?.outputs.first()?.parent().map(Path::to_owned);
+            let dir = dir.clone().or_else(before).unwrap_or_else(|| self.dir.clone());
             self.accept(number, &dir).await?;
             rows.extend(self.inbox.entry(number).map(|entry| row((number, entry))));
         }
@@ -390,6 +391,11 @@ impl Keeper {
         };
         let Some(entry) = self.inbox.entry_mut(number) else { return };
         let before = std::mem::replace(&mut entry.have, have);
+        let is_ended = entry.loss.is_none() && rows.iter().any(|row| is_denied(row, entry));
+        if is_ended && state == Standing::Accepted {
+            entry.loss = Some(Loss::Ended);
+            return self.tell(number);
+        }
         if state != Standing::Accepted {
             self.set(number, state);
         } else if before != have {
@@ -420,7 +426,7 @@ impl Keeper {
         self.tell_sender(number);
         let Some(entry) = self.inbox.entry(number) else { return };
         if let Some(node) = self.node.upgrade() {
-            let event = Event::Inbox(Box::new(InboxRow { number, entry: entry.clone(), trouble: None }));
+            let event = Event::Inbox(Box::new(row((number, entry))));
             // Full: who listens may ask for all.
             let _ = node.host.events.try_send(event);
         }
@@ -458,5 +464,5 @@ fn no_offer(number: Option<u32>, state: Option<Standing>) -> Error {
 }
 
 fn row((number, entry): (u32, &Entry)) -> InboxRow {
-    InboxRow { number, entry: entry.clone(), trouble: None }
+    InboxRow { number, entry: entry.clone(), trouble: None, away: false }
 }
