@@ -18,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 pub(crate) use self::asked::InboxHandle;
 use self::asked::Order;
 use self::place::{notes, outputs};
-use self::transfer::{is_denied, is_linked, look_at, wish};
+use self::transfer::{all_jobs, is_denied, is_linked, look_at, wish};
 use crate::actors::serve::inbox::{Arrival, Offered};
 use crate::io::clock::time_of_day;
 use crate::io::desktop;
@@ -172,9 +172,9 @@ impl Keeper {
         self.changed = true;
         let jobs = self.inbox.entry(number).filter(|entry| entry.state == Standing::Accepted);
         let jobs = jobs.map(|entry| entry.jobs.clone()).unwrap_or_default();
-        let rows = self.rows_of_jobs().await;
-        let failed = |id: &JobId| rows.iter().any(|row| row.id == *id && row.state == JobState::Failed);
-        for id in jobs.into_iter().filter(failed) {
+        let rows = all_jobs(&self.jobs).await;
+        let is_due = |row: &JobRow| matches!(row.state, JobState::Failed | JobState::Waiting);
+        for id in jobs.into_iter().filter(|id| rows.iter().any(|row| row.id == *id && is_due(row))) {
             // It may have begun by itself just now.
             let _ = self.jobs.order(Some(id), JobOrder::Retry).await;
         }
@@ -213,16 +213,26 @@ impl Keeper {
     }
 
     /// Everything, with why a transfer does not go on.
-    async fn rows(&self) -> Vec<InboxRow> {
+    async fn rows(&mut self) -> Vec<InboxRow> {
         let mut rows: Vec<InboxRow> = self.inbox.entries().map(row).collect();
         if self.inbox.accepted().next().is_some() {
-            let jobs = self.rows_of_jobs().await;
+            let jobs = all_jobs(&self.jobs).await;
             for row in rows.iter_mut().filter(|row| row.entry.state == Standing::Accepted) {
                 let is_linked = is_linked(&self.node, row.entry.from).await;
                 look_at(row, &jobs, is_linked);
             }
         }
+        let ended = rows.iter().filter(|row| row.entry.loss == Some(Loss::Ended)).map(|row| row.number);
+        ended.for_each(|number| self.ended(number));
         rows
+    }
+
+    /// Whoever offers it does not send it any more: that stays so until it is offered again.
+    fn ended(&mut self, number: u32) {
+        if let Some(entry) = self.inbox.entry_mut(number).filter(|entry| entry.loss.is_none()) {
+            entry.loss = Some(Loss::Ended);
+            self.tell(number);
+        }
     }
 
     /// It is offered no longer; where nothing of it can come any more, nothing unfinished stays.
@@ -367,7 +377,7 @@ impl Keeper {
         if accepted.is_empty() {
             return;
         }
-        let rows = self.rows_of_jobs().await;
+        let rows = all_jobs(&self.jobs).await;
         for (number, jobs) in accepted {
             let rows: Vec<&JobRow> = rows.iter().filter(|row| jobs.contains(&row.id)).collect();
             match rows.iter().any(|row| row.state == JobState::Cancelled) {
@@ -391,27 +401,14 @@ impl Keeper {
         };
         let Some(entry) = self.inbox.entry_mut(number) else { return };
         let before = std::mem::replace(&mut entry.have, have);
-        let is_ended = entry.loss.is_none() && rows.iter().any(|row| is_denied(row, entry));
-        if is_ended && state == Standing::Accepted {
-            entry.loss = Some(Loss::Ended);
-            return self.tell(number);
+        if state == Standing::Accepted && rows.iter().any(|row| is_denied(row, entry)) {
+            return self.ended(number);
         }
         if state != Standing::Accepted {
             self.set(number, state);
         } else if before != have {
             self.tell_sender(number);
         }
-    }
-
-    async fn rows_of_jobs(&self) -> Vec<JobRow> {
-        let mut rows: Vec<JobRow> = Vec::new();
-        while let Ok(page) = self.jobs.rows(rows.last().map(|row| row.id)).await {
-            if page.is_empty() {
-                break;
-            }
-            rows.extend(page);
-        }
-        rows
     }
 
     fn set(&mut self, number: u32, state: Standing) {

@@ -12,7 +12,7 @@ use crate::model::collection::manifest::MAX_FILES;
 use crate::model::{Content, NodeId, Provider};
 use crate::node::error::{Error, Lack};
 use crate::node::inner::Inner;
-use crate::node::inner::orders::JobWish;
+use crate::node::inner::orders::{JobWish, JobsRef};
 use crate::node::types::{GetRequest, Given, InboxRow, JobRow, Places, What};
 use crate::wire::{Code, PutItem};
 
@@ -27,6 +27,18 @@ pub(super) fn look_at(row: &mut InboxRow, jobs: &[JobRow], is_linked: bool) {
     }
     row.away = !is_linked && own.iter().all(|job| is_left_alone(job));
     row.trouble = own.iter().find_map(|job| trouble(job)).filter(|_| !row.away);
+}
+
+/// How all transfers stand.
+pub(super) async fn all_jobs(jobs: &JobsRef) -> Vec<JobRow> {
+    let mut rows: Vec<JobRow> = Vec::new();
+    while let Ok(page) = jobs.rows(rows.last().map(|row| row.id)).await {
+        if page.is_empty() {
+            break;
+        }
+        rows.extend(page);
+    }
+    rows
 }
 
 /// Whether there is a connection to this one.
@@ -69,7 +81,10 @@ pub(super) fn is_denied(job: &JobRow, entry: &Entry) -> bool {
         one.node == entry.from && matches!(one.why, Why::Gone | Why::Refused(Code::NotFound | Code::Forbidden))
     };
     let is_alone = entry.put.receivers.len() < 2;
+    // What waits for its turn is tried anew.
+    let has_failed = job.state == JobState::Failed || job.again.is_some();
     is_alone
+        && has_failed
         && trouble(job).is_some_and(|(_, error)| lack(&error).is_some_and(|lack| lack.providers.iter().any(denies)))
 }
 
