@@ -116,7 +116,7 @@ impl Shell<'_> {
         {
             // The first look tells nothing.
             let fetched = Ends::default().look(self.context, &remote).await.unwrap_or_default();
-            let sent = remote.puts().await.map_or(0, |rows| rows.len());
+            let sent = remote.puts().await.map_or(0, |rows| rows.iter().filter(|row| !row.is_over()).count());
             if fetched + sent > 0 {
                 self.context.output.note(&format!(
                     "qshare: {} goes on with the next node of this home, such as `qshare node`",
