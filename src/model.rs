@@ -23,7 +23,7 @@ pub use content::{Content, Wanted};
 pub use friend::{Friend, FriendName, Friends};
 pub use id::{ContentId, Epoch, NodeId, PutId, QueryId};
 pub use obstacle::{Cause, Obstacle};
-pub use offer::audience::Audience;
+pub use offer::audience::{Asker, Audience};
 pub use offer::modified::Modified;
 pub use offer::{FoundHit, Hit, Kind, Offer, Provider};
 pub use plane::Plane;

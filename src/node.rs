@@ -108,6 +108,9 @@ impl Node {
         control::jobs::start(&node).await;
         inner::inbox::start(&node.inner).await;
         node.inner.run(Inner::see_friends(Arc::downgrade(&node.inner)));
+        if node.guest.is_none() {
+            inner::puts::left::sweep(&node.home).await;
+        }
         if node.inner.jobs.get().is_some() {
             inner::puts::left::restore(&node.inner).await;
         }
@@ -374,22 +377,25 @@ impl Node {
         self.inner.inbox.rows().await
     }
 
-    /// What it sends for commands that have left it.
+    /// What it sends for commands that have left it, and what became of what is over.
     pub async fn puts(&self) -> Vec<PutRow> {
         self.inner.puts.rows().await
-    }
-
-    /// How the newest of these stood that are over.
-    pub async fn ended_puts(&self) -> Vec<PutRow> {
-        self.inner.puts.ended().await
     }
 
     /// Ends one of these, or all; which.
     ///
     /// # Errors
-    /// When there is none of this number.
+    /// When there is none of this number, or it is over.
     pub async fn cancel_put(&self, number: Option<u32>) -> Result<Vec<PutRow>, Error> {
         self.inner.puts.cancel(number).await
+    }
+
+    /// Takes one that is over off the list, or all that are; which.
+    ///
+    /// # Errors
+    /// When there is none of this number, it is not over, or the list cannot be written.
+    pub async fn clear_puts(&self, number: Option<u32>) -> Result<Vec<PutRow>, Error> {
+        self.inner.puts.clear(number).await
     }
 
     /// Sends something to single nodes; it goes on until its end is awaited or its handle is dropped.

@@ -153,12 +153,64 @@ fn a_node_that_is_named_twice_is_one_receiver() {
         &anna,
         &[&lab.file("a.txt", b"a")],
         &[&bob],
-        &["--to", "bob", "--to", &bob.node.id, "--to", short],
+        &["--to", "bob", "--to", &bob.node.id, "--to", short, "--to", &bob.node.addr],
     );
     let ended = put.end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     let done = ended.events.iter().filter(|event| event["event"] == "put" && event["state"] == "done").count();
     assert_eq!(done, 1, "{ended:#?}");
+    // By its address alone it is known once it has answered.
+    let address = bob.node.addr.as_str();
+    let (_, err, code) =
+        shown(&anna, &["put", "--text", "hi", "--to", "bob", "--to", address, "--no-lan", "--wait", "20"]);
+    assert_eq!((code, err.matches("has all of it").count()), (Some(0), 1), "{err}");
+}
+
+#[test]
+fn what_was_accepted_into_a_directory_goes_on_there() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "ask", &[]);
+    let anna = Person::new(&lab, "ask", &["--limit", "2M"]);
+    let elsewhere = lab.path("elsewhere");
+    let mut put = putting(&lab, &anna.home, &[&lab.file("big.bin", &noise(4, 6 * MIB))], &[&bob], &[]);
+    bob.waits(&lab, "waiting");
+    let into = elsewhere.to_str().expect("text");
+    let accept = Process::start(lab.qshare_at(&bob.home).args(["inbox", "accept", "1", "-o", into]));
+    put.event_that("put", |put| put["bytes"].as_u64() > Some(0));
+    accept.signal(Signal::INT);
+    assert_eq!(accept.end().code, Some(130));
+    bob.waits(&lab, "waiting");
+    assert_eq!(bob.run(&lab, &["inbox", "accept", "1"]).code, Some(0));
+    assert_eq!(put.end().code, Some(0));
+    assert!(fs::read(elsewhere.join("big.bin")).expect("there") == noise(4, 6 * MIB));
+    assert!(there(&bob).is_empty());
+}
+
+#[test]
+fn a_sender_that_was_killed_is_away_and_then_does_not_send_it_any_more() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "ask", &[]);
+    let anna = lab.home();
+    let mut put = putting(&lab, &anna, &[&lab.file("a.bin", b"a")], &[&bob], &[]);
+    put.event_that("put", |put| put["state"] == "waiting");
+    put.kill();
+    let mut accept = Process::start(lab.qshare_at(&bob.home).args(["inbox", "accept", "1"]));
+    let says = |what: &'static str| {
+        move |row: &serde_json::Value| row["message"].as_str().is_some_and(|why| why.contains(what))
+    };
+    accept.event_that("inbox", says("is away: it goes on when it is back"));
+    assert!(says("is away")(&bob.offer(&lab)));
+    // It is there again, and knows nothing of it.
+    let anna = node(&lab, &anna, &["--peer", &bob.node.addr]);
+    accept.event_that("inbox", says("is not sent any more"));
+    assert_eq!(accept.end().code, Some(1));
+    // Also while it is tried again.
+    bob.run(&lab, &["jobs", "retry", "all"]);
+    for _ in 0..5 {
+        assert!(says("is not sent any more")(&bob.offer(&lab)), "it stays so");
+        assert!(shown(&bob.home, &["inbox"]).0.contains("stuck"));
+    }
+    drop(anna);
 }
 
 #[test]

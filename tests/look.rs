@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::own::{Own, Script, hit, list, map, number, ok, tagged, welcome};
+use common::own::{self, Own, Script, hit, list, map, number, ok, tagged, welcome};
 use common::{Ended, Lab, Node, Process, at_peers, noise, until};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -377,4 +377,70 @@ fn a_question_whose_connection_gave_way_to_another_is_asked_again_over_that() {
     let line = ["search", "slow", "--only-peers", "--peer", &moving.target];
     let ended = Process::start(lab.qshare().args(line)).end();
     assert_eq!((ended.code, hits(&ended).len()), (Some(0), 1), "{ended:#?}");
+}
+
+/// A peer that says of itself that it has one byte; what it does with a request, of which it has had so many for the id before.
+fn having(byte: u8, how: fn(usize, &str) -> Having) -> Own {
+    let (own, located) = (Own::new(), Arc::new(AtomicUsize::new(0)));
+    let id = *blake3::hash(&[byte]).as_bytes();
+    let script: Script = Arc::new(move |request, mut talk| {
+        let count = located.fetch_add(usize::from(request.tag() == "Locate"), Ordering::Relaxed);
+        Box::pin(async move {
+            let page = |hits| ok(map([("hits", list(hits)), ("more", number(0))]));
+            let told = map([("complete", own::Value::Flag(true)), ("fetching", number(1)), ("units", list([]))]);
+            match how(count, request.tag()) {
+                Having::Gives => talk.say(&[&ok(own::Value::Nil)[..], &[0, 0, 0, 0, 0, byte]].concat()).await,
+                Having::Has(after) => {
+                    tokio::time::sleep(after).await;
+                    talk.say(&page(vec![hit("one.bin", id, Vec::new())])).await;
+                }
+                Having::HasNot => talk.say(&page(Vec::new())).await,
+                Having::Nothing => std::future::pending().await,
+                Having::Tells => {
+                    talk.say(&[ok(own::Value::Nil), told.frame()].concat()).await;
+                    std::future::pending::<()>().await;
+                }
+                Having::Unsupported => talk.say(&tagged("Err", map([("code", number(13))])).frame()).await,
+            }
+            talk.end();
+        })
+    });
+    own.serve(&welcome(7, "node", own.addr), script);
+    own
+}
+
+enum Having {
+    Gives,
+    Has(Duration),
+    HasNot,
+    Nothing,
+    Tells,
+    Unsupported,
+}
+
+/// Found with a hostile peer: who answered first had a transfer by id to itself until somebody was looked for again.
+#[test]
+fn who_answers_a_moment_later_joins_what_the_first_answer_began() {
+    let lab = Lab::new();
+    let silent = having(7, |_, name| match name {
+        "Locate" => Having::Has(Duration::ZERO),
+        "Watch" => Having::Tells,
+        "Fetch" => Having::Nothing,
+        _ => Having::Unsupported,
+    });
+    // It says so once only: nothing that is looked for later finds it.
+    let honest = having(7, |located, name| match name {
+        "Locate" if located == 0 => Having::Has(Duration::from_millis(300)),
+        "Locate" => Having::HasNot,
+        "Watch" => Having::Tells,
+        "Fetch" => Having::Gives,
+        _ => Having::Unsupported,
+    });
+    let id = blake3::hash(&[7]).to_string();
+    let line = ["get", &id, "--only-peers", "--wait", "5", "-o", "one.bin", "--peer", &silent.target, "--peer"];
+    let ended = Process::start(lab.qshare().args(line).arg(&honest.target)).end();
+    let gave = |one: &&Value| one["bytes"] == 1;
+    let by = ended.done()["providers"].as_array().and_then(|all| all.iter().find(gave)).map(|one| &one["addr"]);
+    assert_eq!(by, Some(&honest.addr.to_string().into()), "{ended:#?}");
+    assert_eq!(fs::read(lab.path("one.bin")).expect("there"), [7]);
 }

@@ -1,6 +1,8 @@
 //! Sending to single nodes: what waits, what is taken by rule, what is declined; and that nobody else learns of it or gets it.
 
 mod common;
+#[path = "put/former.rs"]
+mod former;
 #[cfg(target_os = "linux")]
 #[path = "put/nearby.rs"]
 mod nearby;
@@ -8,6 +10,7 @@ mod nearby;
 mod promises;
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::own::{self, Ending, Own, Talk, map, number, tagged, text};
@@ -15,7 +18,7 @@ use common::person::{Person, node, putting};
 use common::{Lab, Process, nobody, noise, until};
 use qshare::model::collection::Entry;
 use qshare::model::{Collection, ContentId, SafePath};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 const MIB: usize = 1 << 20;
 
@@ -156,7 +159,9 @@ fn a_sender_that_is_killed_at_half_goes_on_with_what_was_left_to_it() {
     anna.restart(&lab, &[]);
     bob.waits(&lab, "done");
     assert!(fs::read(bob.into.join("big.bin")).expect("there") == bytes);
-    until("nothing is left to send", || anna.run(&lab, &["put"]).events.is_empty());
+    until("its end is told", || anna.run(&lab, &["put"]).event("put")["state"] == "done");
+    assert_eq!(anna.run(&lab, &["put", "--clear", "all"]).event("put")["number"], 1);
+    assert!(anna.run(&lab, &["put"]).events.is_empty());
     assert_eq!(fs::read(anna.home.join("node/puts")).expect("written"), b"");
 }
 
@@ -309,8 +314,115 @@ fn what_has_changed_or_is_gone_is_told_and_withdrawn() {
     let row = anna.run(&lab, &["put"]).events.remove(0);
     assert_eq!((&row["state"], &row["number"]), (&"gone".into(), &1.into()), "{row}");
     assert!(row["message"].as_str().is_some_and(|message| message.contains("is gone")), "{row}");
-    anna.run(&lab, &["put", "--cancel", "1"]).event("put");
-    until("it is forgotten", || anna.run(&lab, &["put"]).events.is_empty());
+    assert!(anna.run(&lab, &["put", "--cancel", "1"]).error(2).contains("--clear 1"));
+    anna.run(&lab, &["put", "--clear", "1"]).event("put");
+    assert!(anna.run(&lab, &["put"]).events.is_empty());
+}
+
+#[test]
+fn what_became_of_what_was_left_to_the_node_is_told_and_stays_until_it_is_cleared() {
+    let lab = Lab::new();
+    let (bob, carol) = (Person::new(&lab, "ask", &[]), Person::new(&lab, "always", &[]));
+    let mut anna = Person::new(&lab, "ask", &[]);
+    let mut events = Process::start(lab.qshare_at(&anna.home).arg("events"));
+    events.event("listening");
+    let file = lab.file("a.txt", b"a");
+    let left = |more: &[&str]| {
+        let left = putting(&lab, &anna.home, &[&file], &[&bob, &carol], &[&["--detach"], more].concat()).end();
+        assert_eq!(left.code, Some(0), "{left:#?}");
+    };
+    left(&[]);
+    let of = |who: &Person, state: &'static str| {
+        let node = who.node.id.clone();
+        move |put: &serde_json::Value| put["node"] == node.as_str() && put["state"] == state
+    };
+    events.event_that("put", of(&carol, "done"));
+    bob.waits(&lab, "waiting");
+    assert!(anna.run(&lab, &["put", "--clear", "1"]).error(2).contains("--cancel 1"), "it is still sent");
+    bob.run(&lab, &["inbox", "decline", "1"]).event("inbox");
+    let told = events.event_that("put", of(&bob, "declined"));
+    assert_eq!((&told["number"], &told["total"]), (&1.into(), &1.into()));
+    // Nothing moves for as long as it was to be waited.
+    left(&["--wait", "1"]);
+    events.event_that("put", |put| put["number"] == 2 && of(&bob, "expired")(put));
+    // Ended by its person: told as it is then, and in no list.
+    left(&[]);
+    assert!(anna.run(&lab, &["put", "--cancel", "3"]).events.iter().any(of(&bob, "cancelled")));
+    events.event_that("put", |put| put["number"] == 3 && of(&bob, "cancelled")(put));
+    until("it is withdrawn", || anna.run(&lab, &["put"]).events.len() == 4);
+    events.signal(Signal::TERM);
+    anna.restart(&lab, &[]);
+    let listed = anna.run(&lab, &["put"]).events;
+    let states: Vec<_> = listed.iter().map(|put| (put["number"].as_u64(), put["state"].as_str())).collect();
+    let expected = [(1, "declined"), (1, "done"), (2, "expired"), (2, "done")];
+    assert_eq!(states, expected.map(|(number, state)| (Some(number), Some(state))));
+    anna.run(&lab, &["put", "--clear", "1"]).event("put");
+    assert_eq!(anna.run(&lab, &["put", "--clear", "all"]).events.len(), 2);
+    anna.run(&lab, &["put", "--clear", "1"]).error(3);
+}
+
+/// Sends its standard input, which is open.
+fn sending_input(home: &Path, to: &Person, more: &[&str]) -> std::process::Child {
+    let mut put = Command::new(env!("CARGO_BIN_EXE_qshare"));
+    put.args(["put", "-", "--name", "now.txt", "--no-lan", "--to", &to.at(), "--home"]).arg(home).args(more);
+    put.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started")
+}
+
+fn copies(home: &Path) -> usize {
+    fs::read_dir(home.join("sent")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn no_copy_of_standard_input_stays_that_nobody_needs() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "ask", &[]);
+    let home = lab.home();
+    // A signal while it is still read.
+    let mut put = sending_input(&home, &bob, &[]);
+    until("it is begun", || copies(&home) == 1);
+    let pid = Pid::from_child(&put);
+    rustix::process::kill_process(pid, Signal::INT).expect("sent");
+    assert_eq!(put.wait().expect("ended").code(), Some(130));
+    assert_eq!(copies(&home), 0);
+    // Killed: whoever has the home next removes it, and not that of one that lives.
+    let mut killed = sending_input(&home, &bob, &[]);
+    until("it is begun", || copies(&home) == 1);
+    killed.kill().expect("killed");
+    killed.wait().expect("ended");
+    let mut alive = sending_input(&home, &bob, &["--wait", "1"]);
+    until("both are there", || copies(&home) == 2);
+    let mut anna = node(&lab, &home, &[]);
+    assert_eq!(copies(&home), 1);
+    drop(alive.stdin.take());
+    assert_eq!(alive.wait().expect("ended").code(), Some(6));
+    until("none is left", || copies(&home) == 0);
+    // Left to the node it stays over a restart, until it is over.
+    let mut left = sending_input(&home, &bob, &["--detach"]);
+    std::io::Write::write_all(&mut left.stdin.take().expect("piped"), b"it is now").expect("written");
+    assert_eq!(left.wait().expect("ended").code(), Some(0));
+    anna.process.kill();
+    anna = node(&lab, &home, &[]);
+    assert_eq!(copies(&home), 1);
+    until("it waits", || bob.run(&lab, &["inbox", "accept", "all"]).events.iter().any(|row| row["state"] == "done"));
+    assert_eq!(fs::read(bob.into.join("now.txt")).expect("there"), b"it is now");
+    until("it is over", || copies(&home) == 0);
+    drop(anna);
+}
+
+#[test]
+fn a_terminal_that_hangs_up_leaves_it_to_the_running_node() {
+    let lab = Lab::new();
+    let (bob, anna) = (Person::new(&lab, "ask", &[]), Person::new(&lab, "ask", &[]));
+    let file = lab.file("a.txt", b"a");
+    let mut put = putting(&lab, &anna.home, &[&file], &[&bob], &[]);
+    put.event_that("put", |put| put["state"] == "waiting");
+    put.signal(Signal::HUP);
+    let ended = put.end();
+    assert_eq!(ended.code, Some(129), "{ended:#?}");
+    assert!(ended.stderr.contains("goes on with it as number 1"), "{ended:#?}");
+    assert_eq!(anna.run(&lab, &["put"]).event("put")["state"], "waiting");
+    assert_eq!(bob.run(&lab, &["inbox", "accept", "1"]).code, Some(0));
+    assert_eq!(fs::read(bob.into.join("a.txt")).expect("there"), b"a");
 }
 
 #[test]

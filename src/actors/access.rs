@@ -67,6 +67,11 @@ impl Access {
         self.is_for(node, id, name) && self.rule.as_ref().is_none_or(|rule| rule.grants(node, id, name))
     }
 
+    /// Whether a rule keeps this content from this node, whatever is reserved.
+    pub fn is_ruled_out(&self, node: Option<NodeId>, id: ContentId) -> bool {
+        self.rule.as_ref().is_some_and(|rule| !rule.grants(node, Some(id), None))
+    }
+
     /// Whether this content is for this node by its id, whatever else it may see.
     pub fn is_given(&self, node: NodeId, id: ContentId) -> bool {
         self.reserved.as_ref().is_some_and(|reserved| reserved.borrow().is_for(id, node))

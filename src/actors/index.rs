@@ -32,7 +32,7 @@ mod state;
 mod tests;
 mod waiters;
 
-pub use catalogue::{IndexSnapshot, SharedRoot};
+pub use catalogue::{Absence, IndexSnapshot, SharedRoot};
 pub use handle::IndexRef;
 pub use notice::IndexNotice;
 pub use state::Seed;

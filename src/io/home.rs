@@ -14,6 +14,7 @@ pub mod met;
 pub mod remembered;
 pub mod secret;
 pub mod seen;
+pub mod sent;
 pub mod small;
 pub mod trust;
 

@@ -32,7 +32,7 @@ const CANDIDATES: u32 = 200;
 pub(crate) struct Meant {
     /// It, with its id.
     pub(crate) hit: Hit,
-    /// What is to be heard beside the transfer, where words have chosen it.
+    /// What is to be heard beside the transfer.
     pub(crate) late: Option<LateAnswers>,
     /// The directory of it that is meant, folded; all of it where there is none.
     pub(crate) beneath: Option<String>,
@@ -45,9 +45,11 @@ struct Chosen {
     beneath: Option<String>,
 }
 
-impl From<FoundHit> for Chosen {
-    fn from(found: FoundHit) -> Self {
-        Self { found, late: None, beneath: None }
+impl Chosen {
+    /// What has no rival; those who have not answered may have it, too.
+    fn known(found: FoundHit, rest: Rest) -> Self {
+        let late = Some(LateAnswers::of_known(found.clone(), rest));
+        Self { found, late, beneath: None }
     }
 }
 
@@ -66,7 +68,7 @@ impl Looking<'_> {
     pub(crate) async fn look(self, request: &GetRequest) -> Result<Meant> {
         self.report.phase(Phase::Looking);
         let Chosen { mut found, mut late, beneath } = match &request.what {
-            What::Id(id) => self.by_id(*id, request.dry_run).await?.into(),
+            What::Id(id) => self.by_id(*id, request.dry_run).await?,
             What::Words(query) => {
                 let chosen = self.by_words(query, request.choose).await?;
                 let many = request.every && request.choose.is_none() && names_meant(query, &chosen.found.hit).len() > 1;
@@ -85,16 +87,19 @@ impl Looking<'_> {
         Ok(Meant { hit: found.hit, late, beneath })
     }
 
-    async fn by_id(self, id: ContentId, all: bool) -> Result<FoundHit> {
-        // A transfer follows those who have not answered; who only wants to know who has it waits for them.
-        let found = if all { self.finder.locate(id).await? } else { self.finder.locate_first(id).await? };
+    async fn by_id(self, id: ContentId, all: bool) -> Result<Chosen> {
+        // A transfer hears those who have not answered beside it; who only wants to know who has it waits for them.
+        let (found, rest) = match all {
+            true => (self.finder.locate(id).await?, Rest::default()),
+            false => self.finder.locate_first(id).await?,
+        };
         let Some(best) = found.hits.iter().max_by_key(|found| found.hit.providers.len()).cloned() else {
             found.warnings.into_iter().for_each(|notice| self.report.warn(notice));
             return Err(Error::NotFound { what: id.to_string(), asked: found.asked, near: Vec::new() });
         };
         let best = self.of_true_claim(best, &found.hits).await;
         self.report.plane(best.plane);
-        Ok(best)
+        Ok(Chosen::known(best, rest))
     }
 
     async fn by_words(self, query: &Query, chosen: Option<ContentId>) -> Result<Chosen> {
@@ -104,7 +109,7 @@ impl Looking<'_> {
             self.report.plane(one.plane);
             // A person has seen the rivals.
             let one = self.of_true_claim(one.clone(), &found.hits).await;
-            return Ok(one.into());
+            return Ok(Chosen::known(one, rest));
         }
         if let Some(path) = directory(query, &found.hits)
             && let Some(chosen) = self.in_collection((&path, &found), chosen).await?
@@ -155,7 +160,7 @@ impl Looking<'_> {
             if let Some(one) = found.hits.iter().find(|found| chosen.is_some() && found.hit.id == chosen) {
                 self.report.plane(one.plane);
                 let one = self.of_true_claim(one.clone(), &found.hits).await;
-                return Ok(Some(Chosen { beneath, ..one.into() }));
+                return Ok(Some(Chosen { beneath, ..Chosen::known(one, rest) }));
             }
             if inside.beyond == Beyond::default() {
                 found.hits = having(path, &inside.hits, found.hits);

@@ -187,6 +187,8 @@ pub enum Event {
     Job(Box<JobRow>),
     /// Something to tell the user.
     Notice(Notice),
+    /// What the node sends for a command that has left it stands otherwise than before at the one receiver that this names.
+    Put(Box<PutProgress>),
     /// A node takes a content from this one, or has taken what it wanted; left out while nobody reads events.
     Upload(UploadEvent),
 }

@@ -306,13 +306,34 @@ fn who_is_away_is_told_with_when_it_was_seen_last() {
     let (anna, file) = (lab.home(), lab.file("a.txt", b"a"));
     assert_eq!(putting(&lab, &anna, &[&file], &[&bob], &[]).end().code, Some(0));
     bob.node.process.kill();
-    let met = fs::read_to_string(anna.join("met")).expect("kept");
-    let (rest, seconds) = met.trim_end().rsplit_once(' ').expect("when");
-    let before = seconds.parse::<u64>().expect("seconds") - 3 * 3600;
-    fs::write(anna.join("met"), format!("{rest} {before}\n")).expect("written");
+    three_hours_ago(&anna);
     let mut put = putting(&lab, &anna, &[&file], &[&bob], &[]);
     let away = put.event_that("put", |put| put["state"] == "away");
     assert!(away["message"].as_str().is_some_and(|why| why.starts_with("last seen 3 h")), "{away}");
     put.signal(Signal::INT);
     assert_eq!(put.end().code, Some(130));
+}
+
+#[test]
+fn whose_connection_has_just_ended_was_seen_just_now() {
+    let lab = Lab::new();
+    let mut bob = Person::new(&lab, "ask", &[]);
+    let (anna, file) = (lab.home(), lab.file("a.txt", b"a"));
+    let mut put = putting(&lab, &anna, &[&file], &[&bob], &[]);
+    put.event_that("put", |put| put["state"] == "waiting");
+    three_hours_ago(&anna);
+    bob.node.process.kill();
+    let away = put.event_that("put", |put| put["state"] == "away");
+    let why = away["message"].as_str().expect("a sentence");
+    assert!(why.starts_with("last seen ") && !why.starts_with("last seen 3 h"), "{away}");
+    put.signal(Signal::INT);
+    assert_eq!(put.end().code, Some(130));
+}
+
+/// The only node that this home has met was seen then.
+fn three_hours_ago(home: &std::path::Path) {
+    let met = fs::read_to_string(home.join("met")).expect("kept");
+    let (rest, seconds) = met.trim_end().rsplit_once(' ').expect("when");
+    let before = seconds.parse::<u64>().expect("seconds") - 3 * 3600;
+    fs::write(home.join("met"), format!("{rest} {before}\n")).expect("written");
 }

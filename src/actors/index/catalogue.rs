@@ -19,7 +19,7 @@ use crate::io::share::watch::{Pace, RootKey};
 use crate::logic::offers::name_map::NameMap;
 use crate::logic::offers::reserved::Reserved;
 use crate::logic::offers::table::OfferTable;
-use crate::model::{Audience, Kind, Modified, Offer, SafePath};
+use crate::model::{Asker, Audience, Kind, Modified, Offer, SafePath};
 use crate::wire::{Code, LeftOut, LeftOutFile};
 
 mod former;
@@ -31,6 +31,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use former::Absence;
 use former::Former;
 pub(super) use former::{FormerTree, Gone, KEEP};
 use look::Seen;
@@ -209,7 +210,9 @@ impl Catalogue {
             *verifying = verifying.saturating_sub(u32::from(verified));
             return Taken::Same;
         }
-        before.into_iter().chain(former).filter(|gone| *gone != id).for_each(|gone| self.former.lose(gone));
+        let lost = before.into_iter().chain(former).filter(|gone| *gone != id);
+        let audience = &self.roots[root].audience;
+        lost.for_each(|gone| self.former.lose(gone, audience, Absence::Changed));
         self.touched.insert(name.clone(), root);
         if (before.is_some() && in_tree) || failed {
             self.renew(root, now);
@@ -244,10 +247,9 @@ impl Catalogue {
                 }
             }
             Unhashed::Denied | Unhashed::Failed => {
-                known.into_iter().for_each(|id| self.former.lose(id));
-                if matches!(why, Unhashed::Denied) {
-                    known.into_iter().for_each(|id| self.former.deny(id));
-                }
+                let absence = if matches!(why, Unhashed::Denied) { Absence::Denied } else { Absence::Changed };
+                let audience = &self.roots[job.root].audience;
+                known.into_iter().for_each(|id| self.former.lose(id, audience, absence));
                 self.touched.insert(job.name.clone(), job.root);
                 self.renew(job.root, now);
             }
@@ -306,7 +308,7 @@ impl Catalogue {
             return false;
         }
         root.collecting = false;
-        self.former.forget(made.id());
+        self.former.forget(made.id(), &root.audience);
         root.collection = Some(made);
         self.touch_collection(key);
         true
@@ -375,21 +377,17 @@ impl Catalogue {
         if !reserved.has_names() {
             return whole;
         }
-        let part = |is_friend: bool| {
-            let shows = |audience: &Audience| match audience {
-                Audience::Everybody => true,
-                Audience::Friends => is_friend,
-                Audience::Nodes(_) => false,
-            };
+        let part = |asker: Asker| {
+            let shows = |audience: &Audience| audience.includes(asker);
             let mut rows = Rows::default();
             for (name, row) in self.rows.iter().filter(|(_, row)| shows(&self.roots[row.root].audience)) {
                 rows.insert(name.clone(), row.clone());
             }
-            let offers = Arc::new(offers.only(|offer| reserved.shows(&offer.name, || is_friend)));
+            let offers = Arc::new(offers.only(|offer| reserved.shows(&offer.name, || asker == Asker::Friend)));
             Arc::new(IndexSnapshot::new(self.parts(offers, rows, shows)))
         };
-        let named = (!reserved.hidden.is_empty()).then(|| part(true));
-        let open = if reserved.friends.is_empty() { named.clone() } else { Some(part(false)) };
+        let named = (!reserved.hidden.is_empty()).then(|| part(Asker::Friend));
+        let open = if reserved.friends.is_empty() { named.clone() } else { Some(part(Asker::Stranger)) };
         whole.with_less(named, open)
     }
 

@@ -11,7 +11,7 @@ use crate::actors::start::start;
 use crate::io::share::scan::{SurveyOptions, survey};
 use crate::logic::offers::search::Window;
 use crate::model::collection::Entry;
-use crate::model::{Audience, Collection, Kind, Offer, Query};
+use crate::model::{Asker, Audience, Collection, Kind, Offer, Query};
 use crate::wire::code::Code;
 use crate::wire::codec;
 use crate::wire::limits::PAGE;
@@ -181,7 +181,10 @@ async fn a_changed_file_gets_a_new_id_and_so_does_its_tree() {
     running.offer("tree/a", |o| o.is_some_and(|o| o.id == Some(three))).await;
     running.offer("tree", |o| o.is_some_and(|o| o.id.is_some_and(|id| id != before))).await;
     assert_eq!(running.now().locate(ContentId::of(b"one"), |_| true), []);
-    assert!(running.now().source(ContentId::of(b"one"), 3).is_none() && running.now().had(ContentId::of(b"one")));
+    assert!(
+        running.now().source(ContentId::of(b"one"), 3).is_none()
+            && running.now().absence(ContentId::of(b"one"), Asker::Stranger).is_some()
+    );
     let left = running.now().source(before, 6).expect("the other file is still there");
     assert_eq!((left.have().count(), left.lost().len()), (1, 1));
     running.stop().await;

@@ -353,7 +353,8 @@ impl NodeAnswers {
         let source = view.source(id, size)?;
         let throttle = view.limit(id, size).map_or_else(|| self.throttle.clone(), |own| own.beneath(&self.throttle));
         let slot = self.uploads.admit(link, self.who(link), (id, size)).await.ok_or_else(busy)?;
-        Ok(Upload { source, slot, throttle, over: Box::new(move || view.is_over(id)) })
+        let given = view.is_given(id);
+        Ok(Upload { source, slot, throttle, over: Box::new(move || view.is_over(id, given)) })
     }
 
     fn writer<'a>(&'a self, upload: &'a Upload, send: &'a mut quinn::SendStream) -> UnitWriter<'a> {

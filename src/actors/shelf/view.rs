@@ -6,12 +6,12 @@ use std::sync::{Arc, LazyLock};
 use tokio::sync::{mpsc, watch};
 
 use super::{Entry, Shelf, fullest};
-use crate::actors::index::{IndexRef, IndexSnapshot};
+use crate::actors::index::{Absence, IndexRef, IndexSnapshot};
 use crate::actors::limits::throttle::Throttle;
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
 use crate::logic::offers::search::Window;
-use crate::model::{ContentId, Hit, Kind, NodeId, Offer, Query, SafePath};
+use crate::model::{Asker, ContentId, Hit, Kind, NodeId, Offer, Query, SafePath};
 use crate::wire::{Code, HitPage, LeftOut, OfferPage, ResolveEvent, Sought};
 
 /// Hits of this node for one query of a neighbour: who has so many may have more.
@@ -38,19 +38,37 @@ impl View {
 
     /// The index, as the node may see it.
     fn index(&self) -> Arc<IndexSnapshot> {
+        self.index_of(self.asker(None))
+    }
+
+    fn index_of(&self, asker: Asker) -> Arc<IndexSnapshot> {
         let whole = self.shelf.index.borrow();
-        let is_friend = self.node.is_some_and(|node| self.shelf.access.has_friend(node));
-        let less = if is_friend { whole.named() } else { whole.open() };
+        let less = match asker {
+            Asker::Stranger => whole.open(),
+            Asker::Friend => whole.named(),
+            Asker::Receiver => None,
+        };
         Arc::clone(less.unwrap_or(&whole))
     }
 
-    /// The same for what is asked for by its id: what is given to the node has no name there, and what it may not have is not there.
-    fn index_for(&self, id: ContentId) -> Arc<IndexSnapshot> {
-        if !self.may(Some(id), None) {
-            return Arc::clone(&NONE);
+    /// The same for what is asked for by its id: what is given to the node has no name there. What is for others alone is not
+    /// there, and what else was under its id is, or is gone, as it would be without that: nothing shows that it has come or gone.
+    fn index_for(&self, id: ContentId) -> (Arc<IndexSnapshot>, Asker) {
+        let asker = self.asker(Some(id));
+        if self.shelf.access.is_ruled_out(self.node, id) {
+            return (Arc::clone(&NONE), asker);
         }
-        let is_given = self.node.is_some_and(|node| self.shelf.access.is_given(node, id));
-        if is_given { Arc::clone(&self.shelf.index.borrow()) } else { self.index() }
+        (self.index_of(asker), asker)
+    }
+
+    /// As what the node asks, for the content of an id or for names.
+    fn asker(&self, id: Option<ContentId>) -> Asker {
+        let access = &self.shelf.access;
+        match self.node {
+            Some(node) if id.is_some_and(|id| access.is_given(node, id)) => Asker::Receiver,
+            Some(node) if access.has_friend(node) => Asker::Friend,
+            _ => Asker::Stranger,
+        }
     }
 
     /// Whether the content is here for this node by its id, whomever else this node serves.
@@ -70,12 +88,16 @@ impl View {
         all
     }
 
-    /// Whether a content that was served to the node is no longer to be.
-    pub fn is_over(&self, id: ContentId) -> bool {
-        if !self.may(Some(id), None) {
-            return self.transfers(id).is_empty();
+    /// Whether a content that was served to the node, as one to which it was given or not, is no longer to be.
+    pub fn is_over(&self, id: ContentId, was_given: bool) -> bool {
+        let (index, asker) = self.index_for(id);
+        let is_nowhere = || self.transfers(id).is_empty() && !index.has(id);
+        match index.absence(id, asker) {
+            // Somebody else may have had it meanwhile, and has lost it.
+            _ if was_given && asker != Asker::Receiver => is_nowhere(),
+            None if !self.may(Some(id), None) => is_nowhere(),
+            _ => index.is_withdrawn(id, asker),
         }
-        self.index_for(id).is_withdrawn(id)
     }
 
     /// What serves the content.
@@ -83,21 +105,21 @@ impl View {
     /// # Errors
     /// NotFound, SizeDiffers when the id is here with another size, or Changed when it was here.
     pub fn source(&self, id: ContentId, size: u64) -> Result<Arc<dyn Source>, Code> {
-        let index = self.index_for(id);
+        let (index, asker) = self.index_for(id);
         if let Some(source) = index.source(id, size) {
             return Ok(source);
         }
         let transfers = self.transfers(id);
         match fullest(transfers.iter().filter(|entry| entry.source.size() == size)) {
             Some(entry) => Ok(Arc::clone(&entry.source)),
-            None if transfers.is_empty() && index.locate(id, |_| true).is_empty() => Err(absent(&index, id)),
+            None if transfers.is_empty() && index.locate(id, |_| true).is_empty() => Err(absent(&index, id, asker)),
             None => Err(Code::SizeDiffers),
         }
     }
 
     /// Where what is sent of a content waits, beside what holds for the node: what only a transfer has that one's, else the offer's.
     pub fn limit(&self, id: ContentId, size: u64) -> Option<Throttle> {
-        let (index, transfers) = (self.index_for(id), self.transfers(id));
+        let (index, transfers) = (self.index_for(id).0, self.transfers(id));
         match fullest(transfers.iter().filter(|entry| entry.source.size() == size)) {
             Some(transfer) if index.source(id, size).is_none() => transfer.terms.throttle.clone(),
             _ => index.limit(id).cloned(),
@@ -109,10 +131,10 @@ impl View {
     /// # Errors
     /// BadRequest for the id of a file, NotFound, or Changed when it was here.
     pub fn manifest(&self, id: ContentId) -> Result<(Arc<[u8]>, LeftOut), Code> {
-        let (index, transfers) = (self.index_for(id), self.transfers(id));
+        let ((index, asker), transfers) = (self.index_for(id), self.transfers(id));
         let transfer = transfers.iter().find_map(|entry| entry.source.manifest());
         let is_file = || self.locate(id).iter().any(|hit| hit.kind == Kind::File);
-        let none = || if is_file() { Code::BadRequest } else { absent(&index, id) };
+        let none = || if is_file() { Code::BadRequest } else { absent(&index, id, asker) };
         let bytes = transfer.or_else(|| index.manifest(id)).ok_or_else(none)?;
         let told = || transfers.iter().map(|entry| entry.left_out.as_ref()).find(|told| !told.is_empty());
         Ok((bytes, index.left_out(id).or_else(told).cloned().unwrap_or_default()))
@@ -151,13 +173,13 @@ impl View {
     /// Who asks for an id is told of the offer, or else of the transfer under way, or else of a tree that has changed and
     /// of which something is left. The latter have no names.
     pub fn locate(&self, id: ContentId) -> Vec<Hit> {
-        if !self.may(Some(id), None) {
+        if self.shelf.access.is_ruled_out(self.node, id) {
             return Vec::new();
         }
         let index = self.index();
         let mut hits = index.locate(id, self.shows());
         if hits.is_empty() {
-            let transfers = self.shelf.transfers(id);
+            let transfers = self.transfers(id);
             let told = transfers.iter().filter(|entry| entry.terms.among.is_none());
             let under_way = fullest(told).map(|entry| Arc::clone(&entry.source));
             hits.extend(under_way.or_else(|| index.former(id)).map(|source| nameless(id, source.as_ref())));
@@ -223,12 +245,12 @@ impl Changes {
     }
 }
 
-/// Why an id is not here.
-fn absent(index: &IndexSnapshot, id: ContentId) -> Code {
-    match index.had(id) {
-        true if index.is_denied(id) => Code::Unreadable,
-        true => Code::Changed,
-        false => Code::NotFound,
+/// Why an id is not here for one who asks so.
+fn absent(index: &IndexSnapshot, id: ContentId, asker: Asker) -> Code {
+    match index.absence(id, asker) {
+        Some(Absence::Changed | Absence::Withdrawn) => Code::Changed,
+        Some(Absence::Denied) => Code::Unreadable,
+        None => Code::NotFound,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::node::PeerRef;
 pub(crate) struct PutArgs {
     /// Files and directories; `-` is standard input
     ///
-    /// Without any, and without --text, what was left to the running node is listed.
+    /// Without any, and without --text, what was left to the running node is listed, and what became of it.
     #[arg(value_name = "PATH|-")]
     pub(crate) paths: Vec<PathBuf>,
     /// Whom it is for: a friend, a node id or its beginning, [ID@]HOST[:PORT]; repeatable
@@ -38,6 +38,9 @@ pub(crate) struct PutArgs {
     /// End what was left to the running node, by the number that `qshare put` shows, or `all`
     #[arg(long, value_name = "NUMBER|all", value_parser = which, conflicts_with_all = ["paths", "text", "to"])]
     pub(crate) cancel: Option<OneOrAll>,
+    /// Take what is over off the list, by the number that `qshare put` shows, or `all`
+    #[arg(long, value_name = "NUMBER|all", value_parser = which, conflicts_with_all = ["paths", "text", "to", "cancel"])]
+    pub(crate) clear: Option<OneOrAll>,
     /// Send key stores, .env files, shell histories and the like too
     #[arg(long)]
     pub(crate) include_secrets: bool,

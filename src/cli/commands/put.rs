@@ -4,19 +4,21 @@ pub(crate) mod ends;
 mod list;
 mod told;
 
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::task::spawn_blocking;
 
 use crate::cli::args::{OfferOrAll, PutArgs};
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::json::{Line, PutLine};
+use crate::cli::render::human::counted;
 use crate::cli::say::names::Names;
-use crate::cli::signals::Signals;
-use crate::io::home::secret;
+use crate::cli::signals::{Signals, Stop};
+use crate::io::home::sent::SentCopy;
 use crate::io::receive::landing::Landing;
 use crate::io::share::scan::SurveyError;
 use crate::model::PutId;
@@ -33,13 +35,20 @@ const KNOWN: Duration = Duration::from_secs(5);
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: PutArgs) -> Result<Exit, Failure> {
     if let Some(OfferOrAll(number)) = arguments.cancel {
-        return list::list(context, &running(context).await?.cancel_put(number).await?);
+        return list::list(context, &running(context).await?.cancel_put(number).await?, "nothing is sent");
+    }
+    if let Some(OfferOrAll(number)) = arguments.clear {
+        let cleared = running(context).await?.clear_puts(number).await?;
+        context.output.emit_all(cleared.iter().flat_map(|row| list::lines(context, row)))?;
+        context.output.note(&format!("qshare: {} taken off the list", counted(cleared.len() as u64, "put")));
+        return Ok(Exit::DONE);
     }
     if arguments.paths.is_empty() && arguments.text.is_none() {
         if !arguments.to.is_empty() {
             return Err(Failure::Usage("say what to send: a path, `-` for standard input, or --text".to_owned()));
         }
-        return list::list(context, &running(context).await?.puts().await?);
+        let none = "nothing was left to the running node to send";
+        return list::list(context, &running(context).await?.puts().await?, none);
     }
     if arguments.to.is_empty() {
         return Err(Failure::Usage("say to whom it goes, with --to PEER".to_owned()));
@@ -47,25 +56,25 @@ pub(crate) async fn run(context: &Context, arguments: PutArgs) -> Result<Exit, F
     if arguments.paths.is_empty() && arguments.text.as_deref() == Some("") {
         return Err(Failure::Usage("the message is empty".to_owned()));
     }
-    let wish = wish(context, &arguments)?;
-    let sent = send(context, &arguments, &wish).await;
-    let is_left = arguments.detach && sent.is_ok();
-    if !is_left {
-        wish.spooled.iter().for_each(|path| drop(std::fs::remove_file(path)));
-    }
-    let progress = sent.map_err(unsendable)?;
-    if is_left {
-        for receiver in &progress.receivers {
-            let why = list::why(context, receiver);
-            context.output.emit(&Line::Put(PutLine::of(receiver, &progress, context.output.names(), why)))?;
-        }
-        let number = progress.number.unwrap_or_default();
-        context.output.note(&format!(
-            "qshare: the running node goes on with it as number {number}: `qshare put` shows it, `qshare put --cancel {number}` ends it"
-        ));
-        return Ok(Exit::DONE);
+    let mut signals = context.signals()?;
+    let (wish, copy) = wish(context, &arguments, &mut signals).await?;
+    let progress = send(context, &arguments, &wish, &mut signals).await.map_err(unsendable)?;
+    if let Some(number) = progress.number {
+        copy.into_iter().for_each(SentCopy::leave);
+        return left(context, number, &progress, arguments.detach);
     }
     list::outcome(context, &wish, &progress)
+}
+
+/// It was left to the running node: as was wanted, or because the terminal has hung up.
+fn left(context: &Context, number: u32, progress: &PutProgress, is_wanted: bool) -> Result<Exit, Failure> {
+    let lines = progress.receivers.iter().map(|receiver| list::line(context, receiver, progress));
+    let told = context.output.emit_all(lines);
+    context.output.note(&format!(
+        "qshare: the running node goes on with it as number {number}: `qshare put` shows it, `qshare put --cancel {number}` ends it"
+    ));
+    // A terminal that has gone takes no last line, and that is not why it ends.
+    if is_wanted { told.map(|()| Exit::DONE) } else { Err(Failure::Stopped(Stop::Hangup)) }
 }
 
 /// Why nothing can be sent, in the words of this command.
@@ -87,18 +96,22 @@ async fn running(context: &Context) -> Result<Remote, Failure> {
     Ok(remote)
 }
 
-async fn send(context: &Context, arguments: &PutArgs, wish: &PutWish) -> Result<PutProgress, Failure> {
-    let mut signals = context.signals()?;
+async fn send(
+    context: &Context,
+    arguments: &PutArgs,
+    wish: &PutWish,
+    signals: &mut Signals,
+) -> Result<PutProgress, Failure> {
     for tried in 1..=TRIES {
         let sent = match Remote::find(&context.home()).await? {
             Some(remote) => {
                 // It goes out under the key of this home, whatever else this command could look at.
                 context.refuse_other_version(&remote)?;
                 let put = Arc::new(remote).put(context.places_asked(), wish.clone(), arguments.detach);
-                told::follow(context, wish, put, &mut signals).await
+                told::follow(context, put, signals).await
             }
             None if arguments.detach => return Err(Error::Control(ControlError::NotRunning).into()),
-            None => alone(context, wish, &mut signals).await,
+            None => alone(context, wish, signals).await,
         };
         match sent {
             Err(Failure::Node(Error::Control(ControlError::Lost))) if tried < TRIES => {}
@@ -117,7 +130,7 @@ async fn alone(context: &Context, wish: &PutWish, signals: &mut Signals) -> Resu
     let mut asked = node.yield_asked();
     let put = node.put(wish.clone());
     let sent = tokio::select! {
-        sent = told::follow(context, wish, put, signals) => sent,
+        sent = told::follow(context, put, signals) => sent,
         Ok(_) = asked.wait_for(|asked| *asked) => Err(Error::Control(ControlError::Lost).into()),
     };
     let is_lost = matches!(sent, Err(Failure::Node(Error::Control(ControlError::Lost))));
@@ -129,7 +142,11 @@ async fn alone(context: &Context, wish: &PutWish, signals: &mut Signals) -> Resu
 }
 
 /// What is to be sent; standard input is copied into the home first, so that it can be asked for again.
-fn wish(context: &Context, arguments: &PutArgs) -> Result<PutWish, Failure> {
+async fn wish(
+    context: &Context,
+    arguments: &PutArgs,
+    signals: &mut Signals,
+) -> Result<(PutWish, Option<SentCopy>), Failure> {
     let put = PutId::from_bytes(rand::random());
     let is_input = |path: &&PathBuf| path.as_path() == Path::new("-");
     let paths = arguments.paths.iter().filter(|path| !is_input(path)).map(|path| whole(path));
@@ -140,7 +157,7 @@ fn wish(context: &Context, arguments: &PutArgs) -> Result<PutWish, Failure> {
         avoid: vec![context.settings.home.clone()],
         ..SurveyOptions::default()
     };
-    let mut spooled = Vec::new();
+    let mut copy = None;
     let inputs = arguments.paths.iter().filter(is_input).count();
     if inputs > 1 || inputs == 0 && arguments.name.is_some() {
         return Err(Failure::Usage("--name is that of standard input: give `-` once among the paths".to_owned()));
@@ -152,13 +169,12 @@ fn wish(context: &Context, arguments: &PutArgs) -> Result<PutWish, Failure> {
         if name != name.last() {
             return Err(Failure::Usage(format!("--name {name} is a path: give the name of a file")));
         }
-        let path = spool(context.home().root(), put)?;
-        options.named.push((name.last(), path.clone()));
-        spooled.push(path);
+        let made = copy.insert(spool(context.home().root(), put, signals).await?);
+        options.named.push((name.last(), made.path().to_owned()));
     }
     let usual = || match arguments.detach {
         true => WAIT.2,
-        false if std::io::stderr().is_terminal() => WAIT.0,
+        false if io::stderr().is_terminal() => WAIT.0,
         false => WAIT.1,
     };
     let wait = arguments.wait.unwrap_or_else(usual);
@@ -166,7 +182,10 @@ fn wish(context: &Context, arguments: &PutArgs) -> Result<PutWish, Failure> {
     let seen = paths.iter().map(|path| Landing::of(path)).collect();
     let to = distinct(context, &arguments.to);
     let known_within = arguments.detach.then_some(KNOWN);
-    Ok(PutWish { put, paths, options, text, to, wait, seen, spooled, known_within, told: Vec::new(), number: None })
+    let spooled = copy.iter().map(|copy| copy.path().to_owned()).collect();
+    let (told, number, ended) = Default::default();
+    let wish = PutWish { put, paths, options, text, to, wait, seen, spooled, known_within, told, number, ended };
+    Ok((wish, copy))
 }
 
 /// Each of them once, in whichever ways it is named; by its address, where one is given.
@@ -201,24 +220,15 @@ fn whole(path: &Path) -> Result<PathBuf, Failure> {
     Ok(std::path::absolute(path).map_err(failed)?)
 }
 
-/// Copies standard input into a file of the home that nobody else may read.
-fn spool(home: &Path, put: PutId) -> Result<PathBuf, Failure> {
-    let path = home.join("sent").join(put.to_string());
-    let copied = || {
-        secret::create_dir(&home.join("sent"))?;
-        let mut options = std::fs::OpenOptions::new();
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.write(true).create_new(true).open(&path)?;
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            match std::io::stdin().lock().read(&mut buffer)? {
-                0 => return file.sync_all(),
-                read => file.write_all(&buffer[..read])?,
-            }
-        }
-    };
-    let failed = |error| anyhow::Error::new(error).context("standard input cannot be kept until it is there");
-    copied().map_err(failed)?;
-    Ok(path)
+/// Copies standard input into a file of the home that nobody else may read, until a signal comes.
+async fn spool(home: &Path, put: PutId, signals: &mut Signals) -> Result<SentCopy, Failure> {
+    let failed =
+        |error| Failure::from(anyhow::Error::new(error).context("standard input cannot be kept until it is there"));
+    let copy = SentCopy::begin(home, &put.to_string()).map_err(failed)?;
+    let fill = copy.filling(io::stdin()).map_err(failed)?;
+    tokio::select! {
+        filled = spawn_blocking(fill) => filled.map_err(io::Error::other).flatten().map_err(failed)?,
+        stop = signals.next() => return Err(Failure::Stopped(stop)),
+    }
+    Ok(copy)
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::cli::args::{NodeArgs, ShareArgs};
+use crate::cli::commands::put::ends;
 use crate::cli::commands::{inbox, jobs};
 use crate::cli::context::{Context, heed, stop};
 use crate::cli::exit::Exit;
@@ -298,6 +299,7 @@ impl Told {
             Event::Inbox(row) => inbox::tell(context, &row)?,
             Event::Job(row) => jobs::tell(context, &row)?,
             Event::Notice(notice) => context.output.notice(&notice),
+            Event::Put(one) => ends::told(context, &one)?,
             Event::Upload(event) => upload(context, &event)?,
             // A tracker's.
             Event::Allowed { .. } => {}

@@ -77,6 +77,7 @@ fn tell(output: &Console, event: Event) {
         | Event::Inbox(_)
         | Event::Job(_)
         | Event::Offer { .. }
+        | Event::Put(_)
         | Event::Upload(_) => {}
     }
 }

@@ -135,7 +135,8 @@ pub(crate) enum Line<'a> {
     },
     /// `get`: how far it is, once a second and at its end.
     Progress(Reached),
-    /// `put`: how what is sent stands at one of those to whom it goes.
+    /// `put`, and `events` and `share` when it changes where it was left to the node: how what is sent stands at one of those to whom it
+    /// goes.
     Put(PutLine<'a>),
     /// `friends remove`: a name that is no friend's now.
     Removed {

@@ -133,6 +133,8 @@ fn put(error: &ControlError) -> String {
             )
         }
         ControlError::NoPut { .. } => format!("{error}: `qshare put` lists what is"),
+        ControlError::PutOver { number } => format!("{error}: `qshare put --clear {number}` takes it off the list"),
+        ControlError::PutStands { number } => format!("{error}: `qshare put --cancel {number}` ends it"),
         error => error.to_string(),
     }
 }

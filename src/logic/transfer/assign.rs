@@ -82,7 +82,13 @@ impl Transfer {
 
     /// With nothing left to be asked for.
     fn take_over(&mut self, node: NodeId, now: Duration, out: &mut Vec<Order>) -> bool {
-        self.steal(node, IDLE, now, out) || self.displace(node, IDLE, now, out)
+        let took = self.steal(node, IDLE, now, out);
+        let gave_up = !took && self.displace(node, IDLE, now, out);
+        if gave_up {
+            // It is for this one, and not for whoever held it.
+            self.steal(node, IDLE, now, out);
+        }
+        took || gave_up
     }
 
     fn acquire(&mut self, node: NodeId, piece: u64, now: Duration, out: &mut Vec<Order>) -> bool {

@@ -1,6 +1,6 @@
 //! Which chunk lists are needed before units can be asked for, and who was asked for them.
-//! Invariant: at most two requests for one list at a time, or one for each of [`ASKED`] networks; at most [`AHEAD`] lists
-//! under way.
+//! Invariant: at most two requests for one list at a time, or one for each of [`ASKED`] networks, or as many while nobody who
+//! was asked sends anything; at most [`AHEAD`] lists under way.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,7 @@ const ROUNDS: u32 = 2;
 /// And the time that all takes that its provider owes, at so many bytes per second, up to [`LATEST`].
 const LINE: u64 = 20_000_000;
 const LATEST: Duration = Duration::from_millis(100);
-/// Networks of which a late list is asked, one after the other.
+/// Networks of which a late list is asked, one after the other; or providers that send nothing at all.
 const ASKED: usize = 8;
 /// Of so many chunks at most, half a megabyte: a longer list may take its time, as its file does.
 const SHORT: u32 = 16 << 10;
@@ -114,9 +114,10 @@ impl Transfer {
     fn lister(&self, file: usize, now: Duration) -> Option<NodeId> {
         let asked = self.lists.asked.get(&file);
         let is_asked = |p: &Provider| asked.is_some_and(|ids| ids.iter().any(|id| p.requests.contains(id)));
-        let networks: BTreeSet<IpAddr> = self.providers.values().filter(|p| is_asked(p)).map(|p| p.network).collect();
+        let those = || self.providers.values().filter(|p| is_asked(p));
+        let networks: BTreeSet<IpAddr> = those().map(|p| p.network).collect();
         let is_new = |p: &Provider| !networks.contains(&p.network);
-        let full = asked.is_some_and(|ids| ids.len() >= 2);
+        let full = asked.is_some_and(|ids| ids.len() >= 2) && !those().all(|p| p.late || p.is_stalled(now));
         let able = self.providers.iter().filter(|(_, p)| {
             let able = p.is_ready(now) && !p.is_stalled(now) && !p.denials.blocks(Part::File(file));
             able && !is_asked(p) && self.lists_of(p, file) && (is_new(p) || !full)

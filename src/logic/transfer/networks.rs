@@ -44,10 +44,14 @@ impl Vain {
 }
 
 impl Provider {
+    /// Nothing has come for so long that the first byte of what it was asked for would be there.
+    pub(super) fn is_still(&self, now: Duration) -> bool {
+        self.quiet(now) >= LATE + ROUNDS * self.rtt
+    }
+
     /// It was asked long enough ago, and nothing at all has come from it so far.
     fn is_mute(&self, now: Duration) -> bool {
-        let asked = !self.requests.is_empty() && !self.gave && self.speed.total == 0;
-        asked && self.quiet(now) >= LATE + ROUNDS * self.rtt
+        !self.requests.is_empty() && !self.gave && self.speed.total == 0 && self.is_still(now)
     }
 
     fn is_tried(&self) -> bool {

@@ -55,8 +55,9 @@ impl Transfer {
         true
     }
 
-    /// Gives up the slower of two requests that hold the same unit, where both need far longer than one that has given
-    /// something and has nothing else to do: slow ones must not keep a unit to themselves by being two.
+    /// Gives up the slower of two requests that hold the same unit, where both need far longer than one that has nothing else
+    /// to do: slow ones must not keep a unit to themselves by being two. That one has given something, or was never waited
+    /// for and neither of the two sends anything: so those who wait for their turn do not take each other's place for ever.
     pub(super) fn displace(&mut self, thief: NodeId, margin: Margin, now: Duration, out: &mut Vec<Order>) -> bool {
         let slowest = self.slower_of_two(thief, margin, now);
         slowest.into_iter().for_each(|id| self.cancel(id, now, out));
@@ -64,7 +65,8 @@ impl Transfer {
     }
 
     fn slower_of_two(&self, thief: NodeId, margin: Margin, now: Duration) -> Option<RequestId> {
-        let provider = self.providers.get(&thief).filter(|provider| provider.gave)?;
+        let provider =
+            self.providers.get(&thief).filter(|provider| provider.gave || provider.quiet_before.is_zero())?;
         let left = |id: RequestId| {
             let request = self.requests.get(&id).filter(|request| request.node != thief)?;
             Some((self.time_left(request, (provider, margin), now), id))
@@ -72,11 +74,23 @@ impl Transfer {
         let held = self.requests.values().flat_map(|request| &request.pending);
         let pairs = held.filter(|unit| self.may_bring(provider, **unit)).filter_map(|&unit| {
             let [Some(one), Some(other)] = self.picker.holders(unit) else { return None };
+            if !provider.gave && !(self.is_still(one, now) && self.is_still(other, now)) {
+                return None;
+            }
             let (one, other) = (left(one)?, left(other)?);
             let own = self.time_for(provider, self.picker.len(unit), now);
             (one.min(other).0 > (own * margin.times).max(margin.least)).then_some(one.max(other))
         });
         pairs.max().map(|(_, id)| id)
+    }
+
+    /// Whether nothing of a request has come, nor anything else from its provider of late.
+    fn is_still(&self, id: RequestId, now: Duration) -> bool {
+        let of = self.requests.get(&id).and_then(|request| Some((request, self.providers.get(&request.node)?)));
+        of.is_some_and(|(request, provider)| {
+            let untouched = request.outstanding() == request.expected;
+            provider.is_stalled(now) || (untouched && provider.is_still(now))
+        })
     }
 
     /// The request of others that will take longest among those that hold something the thief can bring.

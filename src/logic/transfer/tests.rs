@@ -149,7 +149,11 @@ fn small(units: u32) -> (Transfer, Vec<Order>) {
 }
 
 fn meet(transfer: &mut Transfer, n: usize, now: Duration) -> Vec<Order> {
-    assert_eq!(transfer.handle(Input::Ready { node: node(n), rtt: LAN, network: place(n) }, now), []);
+    meet_in(transfer, n, place(n), now)
+}
+
+fn meet_in(transfer: &mut Transfer, n: usize, network: IpAddr, now: Duration) -> Vec<Order> {
+    assert_eq!(transfer.handle(Input::Ready { node: node(n), rtt: LAN, network }, now), []);
     let event = HaveEvent { complete: true, fetching: 1, ..HaveEvent::default() };
     transfer.handle(Input::Have { node: node(n), event }, now)
 }

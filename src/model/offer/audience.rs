@@ -21,7 +21,29 @@ pub enum Audience {
     Nodes(BTreeSet<NodeId>),
 }
 
+/// Who asks, as far as that decides what there is: each may know what those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asker {
+    /// Anybody.
+    Stranger,
+    /// A friend of the node.
+    Friend,
+    /// A node to which the content is given.
+    Receiver,
+}
+
 impl Audience {
+    /// Whether something that is for these is for one who asks so; of receivers the one to whom it is given.
+    #[must_use]
+    pub fn includes(&self, asker: Asker) -> bool {
+        asker
+            >= match self {
+                Self::Everybody => Asker::Stranger,
+                Self::Friends => Asker::Friend,
+                Self::Nodes(_) => Asker::Receiver,
+            }
+    }
+
     /// Whether its name is told to nobody.
     #[must_use]
     pub const fn is_hidden(&self) -> bool {

@@ -252,7 +252,7 @@ impl Keeper {
         JobRow {
             id,
             what: request.what.clone(),
-            name: now.name,
+            name: now.name.or_else(|| request.given.as_ref().map(|given| given.name.clone())),
             output: request.output.clone(),
             state: self.jobs.state(id).unwrap_or(job.kept.state),
             bytes: now.bytes,

@@ -28,6 +28,7 @@ const SAMPLE: Duration = Duration::from_millis(200);
 pub struct Put {
     progress: watch::Receiver<PutProgress>,
     canceller: Canceller,
+    leaver: Option<Canceller>,
     task: JoinHandle<Result<PutProgress, Error>>,
 }
 
@@ -35,7 +36,7 @@ impl Put {
     pub(in crate::node) fn here(inner: Arc<Inner>, wish: PutWish) -> Self {
         let mut putting = Putting::begin(inner, wish);
         let (progress, canceller) = (putting.progress.clone(), putting.canceller.clone());
-        Self { progress, canceller, task: tokio::spawn(async move { putting.finish().await }) }
+        Self { progress, canceller, leaver: None, task: tokio::spawn(async move { putting.finish().await }) }
     }
 
     /// How it stands.
@@ -48,6 +49,12 @@ impl Put {
     #[must_use]
     pub fn canceller(&self) -> Canceller {
         self.canceller.clone()
+    }
+
+    /// Leaves it to the running node of the home, where that carries it out: then it has a number.
+    #[must_use]
+    pub fn leaver(&self) -> Option<Canceller> {
+        self.leaver.clone()
     }
 
     /// Waits until all have decided and have it, nothing has moved for as long as is waited, or it was ended.
@@ -70,7 +77,8 @@ impl Remote {
     #[must_use]
     pub fn put(self: Arc<Self>, places: Places, wish: PutWish, detach: bool) -> Put {
         let (tell, progress) = watch::channel(PutProgress::default());
-        let (canceller, cancelled) = Canceller::new();
+        let ((canceller, cancelled), (leaver, left)) = (Canceller::new(), Canceller::new());
+        let leaves = leaver.clone();
         let is_content = !wish.paths.is_empty() || !wish.options.named.is_empty();
         // What cannot be offered is told to the command that can still hear it.
         let is_offered = move |now: &PutProgress| {
@@ -79,7 +87,6 @@ impl Remote {
         };
         let task = tokio::spawn(async move {
             let (to, mut from) = self.begin(&Request::Put(places, Box::new(wish))).await?;
-            let (leaver, left) = Canceller::new();
             let hear = async {
                 loop {
                     match self.next(&mut from).await? {
@@ -89,7 +96,7 @@ impl Remote {
                         }
                         Told::Put(now) => {
                             if detach && is_offered(&now) {
-                                leaver.cancel();
+                                leaves.cancel();
                             }
                             tell.send_replace(*now);
                         }
@@ -102,7 +109,7 @@ impl Remote {
                 never = speak(to, cancelled, left) => never,
             }
         });
-        Put { progress, canceller, task }
+        Put { progress, canceller, leaver: Some(leaver), task }
     }
 }
 
@@ -145,7 +152,7 @@ pub(super) async fn put(
     };
     if is_gone {
         // Nobody else removes it.
-        left::spool_ends(&wish).await;
+        left::spool_ends(&wish.spooled).await;
     }
     let end = end.map_err(|error| match error {
         // Its task was cut off with the node.

@@ -206,7 +206,7 @@ impl Remote {
         self.ask::<Result<_, Error>>(&Places::default(), Ask::Decline(number), drop).await?
     }
 
-    /// What it sends for commands that have left it.
+    /// What it sends for commands that have left it, and what became of what is over.
     ///
     /// # Errors
     /// When it has ended.
@@ -214,20 +214,20 @@ impl Remote {
         self.ask(&Places::default(), Ask::Puts, drop).await
     }
 
-    /// How the newest of these stood that are over.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub async fn ended_puts(&self) -> Result<Vec<PutRow>, Error> {
-        self.ask(&Places::default(), Ask::EndedPuts, drop).await
-    }
-
     /// Ends one of these, or all; which.
     ///
     /// # Errors
-    /// When there is none of this number, or the node has ended.
+    /// When there is none of this number, it is over, or the node has ended.
     pub async fn cancel_put(&self, number: Option<u32>) -> Result<Vec<PutRow>, Error> {
         self.ask::<Result<_, Error>>(&Places::default(), Ask::CancelPut(number), drop).await?
+    }
+
+    /// Takes one that is over off the list, or all that are; which.
+    ///
+    /// # Errors
+    /// When there is none of this number, it is not over, or the node has ended.
+    pub async fn clear_puts(&self, number: Option<u32>) -> Result<Vec<PutRow>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::ClearPuts(number), drop).await?
     }
 
     /// What it offers, and keeps for that.

@@ -62,7 +62,7 @@ pub(super) enum Ask {
     ClearInbox(Option<u32>),
     Puts,
     CancelPut(Option<u32>),
-    EndedPuts,
+    ClearPuts(Option<u32>),
 }
 
 /// A frame of the answer.

@@ -234,7 +234,7 @@ async fn done(node: &Node, board: &Board, ask: Ask) -> Vec<u8> {
         Ask::ClearInbox(number) => packed(&node.clear_offers(number).await),
         Ask::Puts => packed(&node.puts().await),
         Ask::CancelPut(number) => packed(&node.cancel_put(number).await),
-        Ask::EndedPuts => packed(&node.ended_puts().await),
+        Ask::ClearPuts(number) => packed(&node.clear_puts(number).await),
         Ask::Unshare(what) => packed(&node.unshare(&what).await),
     }
 }

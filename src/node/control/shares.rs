@@ -183,7 +183,7 @@ impl Mine {
             Event::Upload(UploadEvent::Begun(upload) | UploadEvent::Ended(upload)) => self.has(upload),
             Event::Announced(told) => self.is_told(&told.tracker),
             Event::Hashing { .. } | Event::Notice(_) => true,
-            Event::Allowed { .. } | Event::Inbox(_) | Event::Job(_) => false,
+            Event::Allowed { .. } | Event::Inbox(_) | Event::Job(_) | Event::Put(_) => false,
         }
     }
 

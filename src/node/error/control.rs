@@ -57,6 +57,18 @@ pub enum ControlError {
         /// Which.
         number: u32,
     },
+    /// What is sent as this number has ended.
+    #[error("what was sent as number {number} is over")]
+    PutOver {
+        /// Which.
+        number: u32,
+    },
+    /// What is sent as this number has not ended.
+    #[error("number {number} is still sent")]
+    PutStands {
+        /// Which.
+        number: u32,
+    },
     /// It offers that itself, and has nobody to fetch it from but itself.
     #[error("the running node of this home offers it itself")]
     Own,
@@ -278,7 +290,7 @@ impl ControlError {
             Self::NotOffered { .. } | Self::NotRunning => ErrorCode::NotFound,
             Self::LostThere { .. } | Self::OtherSource { .. } | Self::Unhashed { .. } => ErrorCode::Unreadable,
             Self::Nameless { .. } => ErrorCode::Unreachable,
-            Self::Itself => ErrorCode::Usage,
+            Self::Itself | Self::PutOver { .. } | Self::PutStands { .. } => ErrorCode::Usage,
             Self::LongText { .. }
             | Self::Otherwise { .. }
             | Self::TooManyItems { .. }

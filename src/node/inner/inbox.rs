@@ -18,13 +18,13 @@ use tokio::time::{MissedTickBehavior, interval};
 pub(crate) use self::asked::InboxHandle;
 use self::asked::Order;
 use self::place::{notes, outputs};
-use self::transfer::{trouble, wish};
+use self::transfer::{all_jobs, is_denied, is_linked, look_at, wish};
 use crate::actors::serve::inbox::{Arrival, Offered};
 use crate::io::clock::time_of_day;
 use crate::io::desktop;
 use crate::io::home::kept::KeptFile;
 use crate::io::receive::landing::Landing;
-use crate::logic::limits::inbox::{Came, Entry, Inbox, Standing};
+use crate::logic::limits::inbox::{Came, Entry, Inbox, Loss, Standing};
 use crate::logic::limits::jobs::{JobId, JobOrder, JobState};
 use crate::model::Provider;
 use crate::node::error::{ControlError, Error};
@@ -172,9 +172,9 @@ impl Keeper {
         self.changed = true;
         let jobs = self.inbox.entry(number).filter(|entry| entry.state == Standing::Accepted);
         let jobs = jobs.map(|entry| entry.jobs.clone()).unwrap_or_default();
-        let rows = self.rows_of_jobs().await;
-        let failed = |id: &JobId| rows.iter().any(|row| row.id == *id && row.state == JobState::Failed);
-        for id in jobs.into_iter().filter(failed) {
+        let rows = all_jobs(&self.jobs).await;
+        let is_due = |row: &JobRow| matches!(row.state, JobState::Failed | JobState::Waiting);
+        for id in jobs.into_iter().filter(|id| rows.iter().any(|row| row.id == *id && is_due(row))) {
             // It may have begun by itself just now.
             let _ = self.jobs.order(Some(id), JobOrder::Retry).await;
         }
@@ -213,16 +213,26 @@ impl Keeper {
     }
 
     /// Everything, with why a transfer does not go on.
-    async fn rows(&self) -> Vec<InboxRow> {
+    async fn rows(&mut self) -> Vec<InboxRow> {
         let mut rows: Vec<InboxRow> = self.inbox.entries().map(row).collect();
         if self.inbox.accepted().next().is_some() {
-            let jobs = self.rows_of_jobs().await;
+            let jobs = all_jobs(&self.jobs).await;
             for row in rows.iter_mut().filter(|row| row.entry.state == Standing::Accepted) {
-                let mut own = jobs.iter().filter(|job| row.entry.jobs.contains(&job.id));
-                row.trouble = own.find_map(trouble);
+                let is_linked = is_linked(&self.node, row.entry.from).await;
+                look_at(row, &jobs, is_linked);
             }
         }
+        let ended = rows.iter().filter(|row| row.entry.loss == Some(Loss::Ended)).map(|row| row.number);
+        ended.for_each(|number| self.ended(number));
         rows
+    }
+
+    /// Whoever offers it does not send it any more: that stays so until it is offered again.
+    fn ended(&mut self, number: u32) {
+        if let Some(entry) = self.inbox.entry_mut(number).filter(|entry| entry.loss.is_none()) {
+            entry.loss = Some(Loss::Ended);
+            self.tell(number);
+        }
     }
 
     /// It is offered no longer; where nothing of it can come any more, nothing unfinished stays.
@@ -261,13 +271,11 @@ impl Keeper {
         number: Option<u32>,
         into: Option<(PathBuf, Landing)>,
     ) -> Result<Vec<InboxRow>, Error> {
-        let is_usual = into.is_none();
         let dir = match into {
             Some((_, landing)) if !landing.is_here() => {
                 return Err(ControlError::OtherDirectory { path: landing.dir.into() }.into());
             }
-            Some((dir, _)) => dir,
-            None => self.dir.clone(),
+            into => into.map(|(dir, _)| dir),
         };
         // What cannot go on begins anew.
         if let Some(number) = number.filter(|_| self.inbox.accepted().next().is_some()) {
@@ -278,12 +286,15 @@ impl Keeper {
         }
         if let Some(number) = number
             && let Some(entry) = self.inbox.accepted().find_map(|(other, entry)| (other == number).then_some(entry))
-            && is_usual
+            && dir.is_none()
         {
             return Ok(vec![row((number, entry))]);
         }
         let mut rows = Vec::new();
         for number in self.waiting(number)? {
+            // Where it was to go when it was accepted first.
+            let before = || self.inbox.entry(number)?.outputs.first()?.parent().map(Path::to_owned);
+            let dir = dir.clone().or_else(before).unwrap_or_else(|| self.dir.clone());
             self.accept(number, &dir).await?;
             rows.extend(self.inbox.entry(number).map(|entry| row((number, entry))));
         }
@@ -366,7 +377,7 @@ impl Keeper {
         if accepted.is_empty() {
             return;
         }
-        let rows = self.rows_of_jobs().await;
+        let rows = all_jobs(&self.jobs).await;
         for (number, jobs) in accepted {
             let rows: Vec<&JobRow> = rows.iter().filter(|row| jobs.contains(&row.id)).collect();
             match rows.iter().any(|row| row.state == JobState::Cancelled) {
@@ -390,22 +401,14 @@ impl Keeper {
         };
         let Some(entry) = self.inbox.entry_mut(number) else { return };
         let before = std::mem::replace(&mut entry.have, have);
+        if state == Standing::Accepted && rows.iter().any(|row| is_denied(row, entry)) {
+            return self.ended(number);
+        }
         if state != Standing::Accepted {
             self.set(number, state);
         } else if before != have {
             self.tell_sender(number);
         }
-    }
-
-    async fn rows_of_jobs(&self) -> Vec<JobRow> {
-        let mut rows: Vec<JobRow> = Vec::new();
-        while let Ok(page) = self.jobs.rows(rows.last().map(|row| row.id)).await {
-            if page.is_empty() {
-                break;
-            }
-            rows.extend(page);
-        }
-        rows
     }
 
     fn set(&mut self, number: u32, state: Standing) {
@@ -420,7 +423,7 @@ impl Keeper {
         self.tell_sender(number);
         let Some(entry) = self.inbox.entry(number) else { return };
         if let Some(node) = self.node.upgrade() {
-            let event = Event::Inbox(Box::new(InboxRow { number, entry: entry.clone(), trouble: None }));
+            let event = Event::Inbox(Box::new(row((number, entry))));
             // Full: who listens may ask for all.
             let _ = node.host.events.try_send(event);
         }
@@ -458,5 +461,5 @@ fn no_offer(number: Option<u32>, state: Option<Standing>) -> Error {
 }
 
 fn row((number, entry): (u32, &Entry)) -> InboxRow {
-    InboxRow { number, entry: entry.clone(), trouble: None }
+    InboxRow { number, entry: entry.clone(), trouble: None, away: false }
 }

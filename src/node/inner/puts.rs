@@ -5,6 +5,7 @@
 pub(crate) mod left;
 mod offer;
 mod one;
+mod told;
 mod whom;
 
 use std::collections::BTreeSet;
@@ -44,7 +45,14 @@ pub(crate) struct Putting {
 }
 
 impl Putting {
-    pub(crate) fn begin(inner: Arc<Inner>, wish: PutWish) -> Self {
+    pub(crate) fn begin(inner: Arc<Inner>, mut wish: PutWish) -> Self {
+        let mut named = Vec::new();
+        wish.to.retain(|peer| {
+            !named.contains(peer) && {
+                named.push(peer.clone());
+                true
+            }
+        });
         let receivers = wish.to.iter().cloned().map(|peer| Receiver {
             peer,
             node: None,
@@ -232,11 +240,12 @@ impl Sender {
     /// Offers it to one who was not known before, too.
     async fn late(
         &self,
-        found: Result<Whom, (usize, Error)>,
+        found: Result<Option<Whom>, (usize, Error)>,
         items: &[PutItem],
     ) -> Result<Option<(Whom, Option<Offered>)>, Error> {
         let whom = match found {
-            Ok(whom) => whom,
+            Ok(Some(whom)) => whom,
+            Ok(None) => return Ok(None),
             Err((at, error)) => {
                 self.set(at, |receiver| (receiver.state, receiver.error) = (Receiving::Refused, Some(error)));
                 return Ok(None);
@@ -279,9 +288,13 @@ impl Sender {
         self.canceller.cancel();
     }
 
+    /// Changes how it stands at one; those that turned out to be another of them are not there any more.
     fn set(&self, at: usize, change: impl FnOnce(&mut Receiver)) {
+        let peer = &self.wish.to[at];
         self.progress.send_if_modified(|progress| {
-            let Some(receiver) = progress.receivers.get_mut(at) else { return false };
+            let Some(receiver) = progress.receivers.iter_mut().find(|receiver| receiver.peer == *peer) else {
+                return false;
+            };
             let before = receiver.clone();
             change(receiver);
             *receiver != before

@@ -221,22 +221,22 @@ impl Finder {
     /// # Errors
     /// When nobody could be asked.
     pub(crate) async fn locate(&self, id: ContentId) -> Result<Hits> {
-        self.locate_until(id, Enough::Everything).await
+        Ok(self.locate_until(id, Enough::Everything).await?.0)
     }
 
-    /// Who offers an id, as soon as somebody knows: a transfer follows the others.
+    /// Who offers an id, as soon as somebody knows, and who has not answered yet: a transfer hears the others.
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Hits> {
+    pub(crate) async fn locate_first(&self, id: ContentId) -> Result<(Hits, Rest)> {
         self.locate_until(id, Enough::First).await
     }
 
-    async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Hits> {
+    async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<(Hits, Rest)> {
         let direct = self.begin(move |link, who| locate_page(link, who, id));
         let looked = self.look(direct, Looked::Id(id), enough).await;
-        let (asked, _) = with_own(looked, self.itself.as_ref().map(|itself| itself.locate(id)))?;
-        Ok(self.merged(None, asked, u32::MAX).await)
+        let (asked, rest) = with_own(looked, self.itself.as_ref().map(|itself| itself.locate(id)))?;
+        Ok((self.merged(None, asked, u32::MAX).await, rest))
     }
 
     async fn look(&self, direct: Asking<Page>, looked: Looked, enough: Enough) -> Result<(Asked<Page>, Rest)> {

@@ -1,6 +1,6 @@
-//! What is heard beside a transfer that words began: who was silent when the look was over, and the network around where a
-//! tracker's word went first. More providers of the chosen content are passed on; a rival, another content with as good a
-//! right to the words, is told once with both ids.
+//! What is heard beside a transfer: who was silent when the look was over, and the network around where a
+//! tracker's word went first. More providers of the chosen content are passed on; where words have chosen it, a rival, another
+//! content with as good a right to them, is told once with both ids.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,7 +27,8 @@ const TOLD: usize = 3;
 
 /// What is listened to beside a transfer.
 pub(crate) struct LateAnswers {
-    query: Query,
+    /// The words that have chosen; none where an id was asked for, or a person has chosen.
+    query: Option<Query>,
     /// What was chosen, and where it was found.
     chosen: FoundHit,
     rest: Rest,
@@ -38,8 +39,14 @@ pub(crate) struct LateAnswers {
 }
 
 impl LateAnswers {
+    /// Of what words have chosen; the network around is asked again and again.
     pub(crate) fn of(query: Query, chosen: FoundHit, rest: Rest, overlay: Option<Overlay>) -> Self {
-        Self { query, chosen, rest, resolving: None, overlay, told: BTreeSet::new() }
+        Self { query: Some(query), overlay, ..Self::of_known(chosen, rest) }
+    }
+
+    /// Of what has no rival, as it is known by its id.
+    pub(crate) fn of_known(chosen: FoundHit, rest: Rest) -> Self {
+        Self { query: None, chosen, rest, resolving: None, overlay: None, told: BTreeSet::new() }
     }
 
     /// Its id, once a provider has told it, and the others who may yet tell another one.
@@ -50,11 +57,12 @@ impl LateAnswers {
 
     /// Tells of rivals among hits that are known already.
     pub(crate) fn compare(&mut self, plane: Plane, hits: &[Hit], report: &Report) {
-        for rival in rivals(&self.query, &self.chosen.hit, hits) {
+        let Some(query) = &self.query else { return };
+        for rival in rivals(query, &self.chosen.hit, hits) {
             let (Some(own), Some(other)) = (self.chosen.hit.id, rival.id) else { continue };
             if self.told.len() < TOLD && self.told.insert(other) {
                 report.warn(GetNotice::Rival(Rival {
-                    words: self.query.words().join(" "),
+                    words: query.words().join(" "),
                     id: other,
                     name: rival.names.first().map(ToString::to_string).unwrap_or_default(),
                     size: rival.size,
@@ -83,7 +91,9 @@ impl LateAnswers {
     /// Listens until the receiver is gone.
     pub(crate) async fn run(mut self, report: Report, providers: mpsc::Sender<Vec<Provider>>) {
         let listening = async {
-            let Some(overlay) = self.overlay.take() else { return self.hear_out(&report, &providers).await };
+            let (Some(overlay), Some(query)) = (self.overlay.take(), self.query.clone()) else {
+                return self.hear_out(&report, &providers).await;
+            };
             // Somebody who was named and is silent does not keep the neighbours from being asked.
             let (mut pause, mut next_pause) = (BEGIN, AGAIN.0);
             loop {
@@ -92,7 +102,7 @@ impl LateAnswers {
                     std::future::pending::<()>().await;
                 })
                 .await;
-                let answers = overlay.search((&self.query).into());
+                let answers = overlay.search((&query).into());
                 self.rest.flood = Some(answers);
                 // Who has not answered by then is asked again.
                 let _ = timeout(ANSWER, self.hear_out(&report, &providers)).await;
@@ -112,11 +122,11 @@ impl LateAnswers {
             let (plane, hits) = tokio::select! {
                 Some(joined) = direct.join_next(), if !direct.is_empty() => match joined {
                     Ok((_, Ok(page))) => (Plane::Peer, page.hits),
-                    Ok((_, Err(error))) => {
+                    Ok((_, Err(error))) if self.query.is_some() => {
                         report.warn(LookNotice::Failed(Box::new(error)));
                         continue;
                     }
-                    Err(_) => continue,
+                    Ok((_, Err(_))) | Err(_) => continue,
                 },
                 answer = next(flood), if flood.is_some() => match answer {
                     Some(Answer::Found { lan, hits, .. }) => (plane_of(lan), hits),

@@ -52,7 +52,7 @@ impl Looking<'_> {
         let (located, rest_now) = tokio::join!(self.finder.locate_first(id), rest.soon());
         let own = of_offer(&hit, provider, &offer, id);
         let (kind, size) = (own.kind, own.size);
-        let located = located.map(|found| found.hits).unwrap_or_default();
+        let located = located.map(|(found, _)| found.hits).unwrap_or_default();
         let located = located.into_iter().filter(|other| (other.hit.kind, other.hit.size) == (kind, size));
         let found = |hit| FoundHit { hit, plane };
         let mut all = merge(None, std::iter::once(found(own)).chain(located).chain(rest_now.into_iter().map(found)));

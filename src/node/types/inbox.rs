@@ -40,6 +40,9 @@ pub struct InboxRow {
     pub entry: Entry,
     /// The transfer of it that does not go on, and why.
     pub trouble: Option<(JobId, Error)>,
+    /// Nothing comes because whoever offers it cannot be reached.
+    #[serde(default)]
+    pub away: bool,
 }
 
 impl InboxRow {

@@ -39,6 +39,9 @@ pub struct PutWish {
     /// Its number, once it was left to the node.
     #[serde(default)]
     pub number: Option<u32>,
+    /// How it ended at each of those to whom it went, once it is over.
+    #[serde(default)]
+    pub ended: Vec<Receiver>,
 }
 
 /// How it stands.
@@ -64,6 +67,15 @@ impl PutProgress {
     pub fn spoilt(&self) -> Option<&Error> {
         let is_spoilt = |receiver: &&Receiver| matches!(receiver.state, Receiving::Changed | Receiving::Gone);
         self.receivers.iter().find(is_spoilt).and_then(|receiver| receiver.error.as_ref())
+    }
+
+    /// Ends it like this wherever it is not over.
+    #[must_use]
+    pub fn ended(mut self, state: Receiving, error: Option<&Error>) -> Self {
+        for receiver in self.receivers.iter_mut().filter(|receiver| !receiver.state.is_over()) {
+            (receiver.state, receiver.error) = (state, error.cloned());
+        }
+        self
     }
 }
 
@@ -92,10 +104,16 @@ pub struct Receiver {
 pub enum Receiving {
     /// It does not answer now, or takes nothing now; it is asked again.
     Away,
+    /// It was ended here before all of it was there.
+    Cancelled,
     /// It is not wanted.
     Declined,
     /// All of it is there.
     Done,
+    /// Nothing has moved for as long as was waited.
+    Expired,
+    /// It could not be offered any more.
+    Failed,
     /// It was accepted, and comes there.
     Fetching,
     /// It is looked for.
@@ -116,8 +134,11 @@ impl Receiving {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Away => "away",
+            Self::Cancelled => "cancelled",
             Self::Declined => "declined",
             Self::Done => "done",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
             Self::Fetching => "fetching",
             Self::Looking => "looking",
             Self::Refused => "refused",
@@ -130,11 +151,11 @@ impl Receiving {
     /// Whether nothing more comes of it.
     #[must_use]
     pub const fn is_over(self) -> bool {
-        matches!(self, Self::Changed | Self::Declined | Self::Done | Self::Gone | Self::Refused)
+        !matches!(self, Self::Away | Self::Fetching | Self::Looking | Self::Waiting)
     }
 }
 
-/// Something that a node sends for a command that has left it.
+/// Something that a node sends for a command that has left it, or has sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PutRow {
     /// Its number.
@@ -143,4 +164,12 @@ pub struct PutRow {
     pub wish: PutWish,
     /// How it stands.
     pub progress: PutProgress,
+}
+
+impl PutRow {
+    /// Whether nothing more comes of it.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        !self.wish.ended.is_empty()
+    }
 }

@@ -105,6 +105,7 @@ fn what_is_asked_of_a_node_travels() {
         known_within: Some(Duration::from_secs(5)),
         told: Vec::new(),
         number: Some(3),
+        ended: Vec::new(),
     });
     let (limit, trackers, peers) = (Rate::bytes_per_second(7), vec![target()], vec![target()]);
     travels(ShareWish { paths: vec!["/srv/a".into()], keep: true, limit, trackers, peers, ..ShareWish::default() });
@@ -142,10 +143,16 @@ fn what_a_node_reports_travels() {
     let (mut inbox, since) = (Inbox::default(), Duration::from_secs(1));
     let who = crate::logic::limits::shares::Who { peer: node(), network: addr().ip(), friend: true };
     assert!(inbox.offer(who, put, since).is_ok());
-    let row = |(number, entry): (u32, &crate::node::Entry)| InboxRow { number, entry: entry.clone(), trouble: None };
+    let row = |(number, entry): (u32, &crate::node::Entry)| InboxRow {
+        number,
+        entry: entry.clone(),
+        trouble: None,
+        away: false,
+    };
     inbox.entries().map(row).for_each(|row| travels(Event::Inbox(Box::new(row))));
     travels(inbox);
     travels(Event::Job(Box::new(job())));
+    travels(Event::Put(Box::new(PutProgress { number: Some(3), ..Default::default() })));
     travels(Event::Notice(LookNotice::WrongList { node: node(), id: ContentId::of(b"x") }.into()));
     let upload = Upload {
         number: 1,

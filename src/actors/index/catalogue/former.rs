@@ -1,7 +1,7 @@
 //! What was offered and is no longer: trees that have changed, and ids that are gone.
 //! Invariant: bounded in number and bytes; a tree is kept while somebody asks for it, and for some minutes after.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::io::share::shared_source::SharedCollection;
 use crate::io::share::watch::RootKey;
-use crate::model::{Audience, ContentId};
+use crate::model::{Asker, Audience, ContentId};
 use crate::wire::LeftOut;
 
 /// So long after it was last asked for a former tree is kept: whoever fetches it asks many times a minute, and one that
@@ -53,46 +53,51 @@ pub(in crate::actors::index) struct Former {
     pub(super) gone: Arc<Gone>,
 }
 
-/// Ids that were offered, the last of them.
+/// Why an id is no longer offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// Its file has changed or gone.
+    Changed,
+    /// Its file may not be read any more.
+    Denied,
+    /// Nobody is to have it any more.
+    Withdrawn,
+}
+
+/// Ids that were offered, the last of them. For whom an id was not offered, it was not lost either: what becomes of what is
+/// for others is told to none but them.
 #[derive(Debug, Clone, Default)]
 pub(in crate::actors::index) struct Gone {
     order: VecDeque<ContentId>,
-    ids: HashSet<ContentId>,
-    /// Those of which the file may not be read any more.
-    denied: HashSet<ContentId>,
-    /// Those that nobody was to have any more.
-    withdrawn: HashSet<ContentId>,
+    /// Why it is gone for strangers, friends and receivers.
+    ids: HashMap<ContentId, [Option<Absence>; 3]>,
 }
 
 impl Gone {
-    /// Whether this id was offered and had gone.
+    /// Whether this id was offered to anybody and had gone.
     pub(in crate::actors::index) fn has(&self, id: ContentId) -> bool {
-        self.ids.contains(&id)
+        self.ids.contains_key(&id)
     }
 
-    /// Whether it has gone because its file may not be read any more.
-    pub(in crate::actors::index) fn is_denied(&self, id: ContentId) -> bool {
-        self.denied.contains(&id)
+    /// Why it is gone for one who asks so; `None` where it was never offered.
+    pub(in crate::actors::index) fn absence(&self, id: ContentId, asker: Asker) -> Option<Absence> {
+        self.ids.get(&id)?[asker as usize]
     }
 
-    /// Whether it has gone because nobody was to have it any more.
-    pub(in crate::actors::index) fn is_withdrawn(&self, id: ContentId) -> bool {
-        self.withdrawn.contains(&id)
-    }
-
-    fn add(&mut self, id: ContentId) {
-        self.denied.remove(&id);
-        self.withdrawn.remove(&id);
-        if !self.ids.insert(id) {
-            return;
+    fn add(&mut self, id: ContentId, audience: &Audience, absence: Absence) {
+        let known = self.ids.entry(id).or_insert_with(|| {
+            self.order.push_back(id);
+            [None; 3]
+        });
+        for asker in [Asker::Stranger, Asker::Friend, Asker::Receiver] {
+            if audience.includes(asker) {
+                known[asker as usize] = Some(absence);
+            }
         }
-        self.order.push_back(id);
         if self.order.len() > GONE
             && let Some(oldest) = self.order.pop_front()
         {
             self.ids.remove(&oldest);
-            self.denied.remove(&oldest);
-            self.withdrawn.remove(&oldest);
         }
     }
 }
@@ -106,7 +111,7 @@ impl Former {
         left_out: Arc<LeftOut>,
         now: Instant,
     ) {
-        self.lose(tree.id());
+        self.lose(tree.id(), &audience, Absence::Changed);
         self.trees.retain(|(kept, _)| kept.tree.id() != tree.id() || kept.audience != audience);
         self.sweep(now);
         let kept = FormerTree { root, audience, tree, left_out, asked: AtomicBool::new(false) };
@@ -118,30 +123,25 @@ impl Former {
         }
     }
 
-    /// The tree of this id is what is there.
-    pub(super) fn forget(&mut self, id: ContentId) {
-        self.trees.retain(|(kept, _)| kept.tree.id() != id);
+    /// The tree of this id is what is there for these.
+    pub(super) fn forget(&mut self, id: ContentId, audience: &Audience) {
+        self.trees.retain(|(kept, _)| kept.tree.id() != id || kept.audience != *audience);
     }
 
     /// Nobody is to have anything of a root any more: its former trees, and these ids.
-    pub(super) fn withdraw(&mut self, root: RootKey, ids: impl IntoIterator<Item = ContentId>) {
+    pub(super) fn withdraw(
+        &mut self,
+        (root, audience): (RootKey, &Audience),
+        ids: impl IntoIterator<Item = ContentId>,
+    ) {
         let trees = self.trees.extract_if(.., |(kept, _)| kept.root == root);
         let ids: Vec<_> = trees.map(|(kept, _)| kept.tree.id()).chain(ids).collect();
-        let gone = Arc::make_mut(&mut self.gone);
-        for id in ids {
-            gone.add(id);
-            gone.withdrawn.insert(id);
-        }
+        ids.into_iter().for_each(|id| self.lose(id, audience, Absence::Withdrawn));
     }
 
-    /// An id is no longer offered.
-    pub(super) fn lose(&mut self, id: ContentId) {
-        Arc::make_mut(&mut self.gone).add(id);
-    }
-
-    /// It is not, because its file may not be read any more.
-    pub(super) fn deny(&mut self, id: ContentId) {
-        Arc::make_mut(&mut self.gone).denied.insert(id);
+    /// An id is no longer offered to these.
+    pub(super) fn lose(&mut self, id: ContentId, audience: &Audience, absence: Absence) {
+        Arc::make_mut(&mut self.gone).add(id, audience, absence);
     }
 
     /// Lets go what nobody has asked for lately; whether there was any.
@@ -211,7 +211,7 @@ mod tests {
     fn the_last_ids_that_went_are_remembered() {
         let mut gone = Gone::default();
         let id = |n: usize| ContentId::of(&n.to_le_bytes());
-        (0..=GONE).for_each(|n| gone.add(id(n)));
+        (0..=GONE).for_each(|n| gone.add(id(n), &Audience::Everybody, Absence::Changed));
         assert!(!gone.has(id(0)) && gone.has(id(1)) && gone.has(id(GONE)));
         assert_eq!((gone.order.len(), gone.ids.len()), (GONE, GONE));
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::state::{Unrest, Was, was};
-use super::{Catalogue, Row, State};
+use super::{Absence, Catalogue, Row, State};
 use crate::actors::index::hashing::HashJob;
 use crate::io::share::scan::{ScannedFile, ScannedRoot};
 use crate::io::share::shared_source::HashedFile;
@@ -130,10 +130,9 @@ impl Catalogue {
         for name in names {
             let Some(row) = self.rows.remove(&name) else { continue };
             if let Some(file) = row.offered().or_else(|| row.former()) {
-                self.former.lose(file.id);
-                if self.roots[row.root].unread.binary_search(&name).is_ok() {
-                    self.former.deny(file.id);
-                }
+                let root = &self.roots[row.root];
+                let absence = if root.unread.binary_search(&name).is_ok() { Absence::Denied } else { Absence::Changed };
+                self.former.lose(file.id, &root.audience, absence);
                 if FileStamp::identifies() {
                     moved.insert((file.stamp.dev, file.stamp.ino), Arc::clone(file));
                 }
@@ -177,7 +176,7 @@ impl Catalogue {
         let Some(row) = self.rows.get(name) else { return Unrest::default() };
         let mut unrest = row.unrest;
         if let (Was::New, Some(before)) = (was, row.offered().or_else(|| row.former())) {
-            self.former.lose(before.id);
+            self.former.lose(before.id, &self.roots[row.root].audience, Absence::Changed);
         }
         // A file that is queued once more is no other than it was.
         let is_change = !matches!((was, &row.state), (Was::Same(_), _) | (_, State::Stale(_)));

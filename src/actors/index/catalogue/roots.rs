@@ -91,7 +91,7 @@ impl Catalogue {
         let ids: Vec<ContentId> = files.map(|file| file.id).chain(tree).collect();
         let rows: Vec<SafePath> = self.rows_of(key).map(|(name, _)| name.clone()).collect();
         drop(self.remove(rows));
-        self.former.withdraw(key, ids);
+        self.former.withdraw((key, &self.roots[key].audience), ids);
         self.renew(key, now);
         let row = &mut self.roots[key];
         (row.withdrawn, row.gone) = (true, true);

@@ -7,13 +7,13 @@ use std::sync::{Arc, OnceLock};
 
 use itertools::Itertools as _;
 
-use super::{FormerTree, Gone, Row, Rows};
+use super::{Absence, FormerTree, Gone, Row, Rows};
 use crate::actors::limits::throttle::Throttle;
 use crate::io::share::shared_source::{HashedFile, Remains, SharedCollection, SharedFile};
 use crate::io::share::source::Source;
 use crate::logic::offers::search::{Search, Window};
 use crate::logic::offers::table::OfferTable;
-use crate::model::{ContentId, Hit, Offer, Provider, Query, SafePath};
+use crate::model::{Asker, ContentId, Hit, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, LeftOut, OfferPage};
 
 /// The offers of a node at one moment.
@@ -113,7 +113,7 @@ impl IndexSnapshot {
 
     /// From what an id of this size can be served: a tree or file that is offered, one that is being hashed again after
     /// a change, or what is left of a tree that has changed. `None` when it is nothing of these, or has another size:
-    /// [`IndexSnapshot::locate`] and [`IndexSnapshot::had`] tell which.
+    /// [`IndexSnapshot::locate`] and [`IndexSnapshot::absence`] tell which.
     pub fn source(&self, id: ContentId, size: u64) -> Option<Arc<dyn Source>> {
         if let Some(collection) = self.parts.collections.get(&id).filter(|c| c.size() == size) {
             return Some(collection.clone());
@@ -153,30 +153,35 @@ impl IndexSnapshot {
         self.parts.limits.get(&id)
     }
 
-    /// Whether this id was offered and has changed or gone since.
-    pub fn had(&self, id: ContentId) -> bool {
-        self.parts.gone.has(id)
+    /// Why what was offered under this id to one who asks so is gone, if it was and is.
+    pub fn absence(&self, id: ContentId, asker: Asker) -> Option<Absence> {
+        self.parts.gone.absence(id, asker)
     }
 
-    /// Whether this id was offered, and nobody is to have it any more.
-    pub fn is_withdrawn(&self, id: ContentId) -> bool {
-        self.parts.gone.is_withdrawn(id) && self.parts.offers.of_id(id).next().is_none()
+    /// Whether this id was offered to one who asks so, and nobody is to have it any more.
+    pub fn is_withdrawn(&self, id: ContentId, asker: Asker) -> bool {
+        self.absence(id, asker) == Some(Absence::Withdrawn) && self.parts.offers.of_id(id).next().is_none()
     }
 
-    /// Whether this id was offered, and its file may not be read any more.
-    pub fn is_denied(&self, id: ContentId) -> bool {
-        self.parts.gone.is_denied(id)
+    /// Whether anything of this id is there, of whatever size.
+    pub fn has(&self, id: ContentId) -> bool {
+        let is_file = |files: &[Arc<HashedFile>]| files.binary_search_by_key(&id, |file| file.id).is_ok();
+        self.parts.collections.contains_key(&id) || self.remains.contains_key(&id) || is_file(self.files())
     }
 
     /// A file of this content: one that is offered, or else one that was and perhaps still is.
     fn file(&self, id: ContentId, size: u64) -> Option<Arc<HashedFile>> {
-        let files = self.files.get_or_init(|| {
+        let files = self.files();
+        let first = files.partition_point(|file| file.id < id);
+        files[first..].iter().take_while(|file| file.id == id).find(|file| file.stamp.size == size).cloned()
+    }
+
+    fn files(&self) -> &[Arc<HashedFile>] {
+        self.files.get_or_init(|| {
             let offered = self.parts.rows.values().filter_map(Row::offered);
             let former = self.parts.rows.values().filter_map(Row::former);
             offered.chain(former).cloned().sorted_by_key(|file| file.id).collect()
-        });
-        let first = files.partition_point(|file| file.id < id);
-        files[first..].iter().take_while(|file| file.id == id).find(|file| file.stamp.size == size).cloned()
+        })
     }
 
     /// The offer of a name.

@@ -213,7 +213,7 @@ fn a_change_of_metadata_is_looked_into_while_everything_stays_offered() {
     assert_eq!(hash_as(&mut catalogue, &jobs[0], "other", true), Taken::New(0));
     assert_eq!(offered(&catalogue, "t/a"), Some(ContentId::of(b"other")));
     let snapshot = catalogue.snapshot(&Reserved::default());
-    assert!(snapshot.source(id, SIZE).is_none() && snapshot.had(id));
+    assert!(snapshot.source(id, SIZE).is_none() && snapshot.absence(id, Asker::Stranger).is_some());
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_file_that_was_touched_or_replaced_is_served_as_what_it_was_until_it_is_hash
         hash_as(&mut catalogue, &jobs[0], "other", true);
         assert!(
             catalogue.snapshot(&Reserved::default()).source(id, SIZE).is_none()
-                && catalogue.snapshot(&Reserved::default()).had(id)
+                && catalogue.snapshot(&Reserved::default()).absence(id, Asker::Stranger).is_some()
         );
     }
 }
@@ -265,7 +265,7 @@ fn a_file_of_another_size_is_not_what_it_was_at_once() {
     let (jobs, _) = found(&mut catalogue, "t/a", FileStamp { size: 11, ..stamp(1) });
     let snapshot = catalogue.snapshot(&Reserved::default());
     let id = ContentId::of(b"t/a");
-    assert!(jobs.len() == 1 && snapshot.source(id, SIZE).is_none() && snapshot.had(id));
+    assert!(jobs.len() == 1 && snapshot.source(id, SIZE).is_none() && snapshot.absence(id, Asker::Stranger).is_some());
 }
 
 #[test]
@@ -522,7 +522,10 @@ fn what_is_withdrawn_is_nobodys_and_its_name_is_free() {
     assert_eq!((catalogue.withdraw(&path("x"), now), catalogue.withdraw(&path("t"), now)), (None, Some(0)));
     let snapshot = catalogue.snapshot(&Reserved::default());
     assert_eq!((snapshot.offers().all().names, catalogue.shared()), (0, Vec::new()));
-    assert!(snapshot.source(ContentId::of(b"t/a"), 10).is_none() && snapshot.had(ContentId::of(b"t/a")));
+    assert!(
+        snapshot.source(ContentId::of(b"t/a"), 10).is_none()
+            && snapshot.absence(ContentId::of(b"t/a"), Asker::Stranger).is_some()
+    );
     // What was on its way for it finds nothing.
     assert_eq!(hash(&mut catalogue, &jobs[1]), Taken::Late);
     assert_eq!((catalogue.collectable(), catalogue.withdraw(&path("t"), now)), (Vec::new(), None));

@@ -61,7 +61,7 @@ async fn a_tree_is_served_as_what_it_was_when_files_of_it_change_go_or_move() {
     assert!(running.now().locate(first, |_| true).is_empty(), "it is served, not offered");
     fs::remove_dir_all(story.path("tree")).expect("remove");
     running.offer("tree", |offer| offer.is_none()).await;
-    assert!(running.now().source(first, size).is_none() && running.now().had(first));
+    assert!(running.now().source(first, size).is_none() && running.now().absence(first, Asker::Stranger).is_some());
     running.stop().await;
 }
 

@@ -1,7 +1,10 @@
 //! `qshare inbox accept` to its end: shows how what was accepted gets on, as `jobs --watch` does. A signal ends it as it ends a `get`:
 //! what has come is kept. Not responsible for what is accepted.
 
-use super::show::{line, sentence, whole};
+use std::collections::BTreeSet;
+
+use super::news;
+use super::show::{is_stuck, line, sentence, whole};
 use crate::cli::commands::jobs::{self, watch};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -38,6 +41,7 @@ pub(super) async fn follow(context: &Context, remote: &Remote, accepted: Vec<Inb
 
 async fn to_its_end(context: &Context, remote: &Remote, numbers: &[u32]) -> Result<Vec<InboxRow>, Failure> {
     let (mut shown, mut samples) = (watch::Shown::new(context), watch::samples());
+    let mut away = BTreeSet::new();
     loop {
         samples.tick().await;
         let mut rows = remote.inbox().await?;
@@ -46,7 +50,13 @@ async fn to_its_end(context: &Context, remote: &Remote, numbers: &[u32]) -> Resu
         let mut all = jobs::all(remote).await?;
         all.retain(is_own);
         shown.show(context, &all)?;
-        if !rows.iter().any(|row| row.entry.state == Standing::Accepted && row.trouble.is_none()) {
+        for row in rows.iter().filter(|row| row.away && !is_stuck(row)) {
+            if away.insert(row.number) {
+                news::tell(context, row)?;
+            }
+        }
+        away.retain(|number| rows.iter().any(|row| row.number == *number && row.away));
+        if !rows.iter().any(|row| row.entry.state == Standing::Accepted && !is_stuck(row)) {
             return Ok(rows);
         }
     }

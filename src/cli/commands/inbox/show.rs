@@ -40,12 +40,20 @@ pub(super) fn line<'a>(context: &'a Context, row: &'a InboxRow) -> Line<'a> {
 }
 
 fn why(context: &Context, row: &InboxRow) -> Option<String> {
+    if row.away && row.loss().is_none() {
+        return Some(away(context, row));
+    }
     let error = row.loss().or_else(|| row.trouble.as_ref().map(|(_, error)| error.clone()));
     error.map(|error| say::error(&error, context.output.names()))
 }
 
+/// That nobody is there who gives it.
+fn away(context: &Context, row: &InboxRow) -> String {
+    format!("{} is away: it goes on when it is back", context.output.names().brief(row.entry.from))
+}
+
 /// Whether it is to be fetched and does not go on.
-fn is_stuck(row: &InboxRow) -> bool {
+pub(super) fn is_stuck(row: &InboxRow) -> bool {
     row.trouble.is_some() || (row.entry.state == Standing::Accepted && row.loss().is_some())
 }
 
@@ -82,7 +90,11 @@ fn table(context: &Context, rows: &[InboxRow]) -> Table {
             of_files(entry.files().to_string()),
             of_files(Size(entry.bytes()).to_string()),
             duration(age(entry)),
-            if is_stuck(row) { "stuck".to_owned() } else { state(entry) },
+            match row {
+                row if is_stuck(row) => "stuck".to_owned(),
+                row if row.away => "away".to_owned(),
+                row => state(&row.entry),
+            },
         ]
     };
     Table::of(&columns, rows.iter().map(cells)).narrow()
@@ -156,6 +168,9 @@ pub(super) fn sentence(context: &Context, row: &InboxRow) -> String {
     let InboxRow { number, entry, .. } = row;
     if is_stuck(row) {
         return stuck(context, row);
+    }
+    if row.away {
+        return format!("number {number}: {}", away(context, row));
     }
     let (who, what, size) = (context.output.names().brief(entry.from), what(entry), size(entry));
     let text = on_one_line(&entry.put.text);

@@ -19,6 +19,15 @@ use crate::wire::Code;
 const NO_INBOX: &str =
     "no node runs there that takes things, or an older version: `qshare node`, `share` or `shell` starts one";
 
+/// A line for each of those to whom it goes.
+pub(super) fn lines<'a>(context: &'a Context, row: &'a PutRow) -> impl Iterator<Item = Line<'a>> {
+    row.progress.receivers.iter().map(|receiver| line(context, receiver, &row.progress))
+}
+
+pub(super) fn line<'a>(context: &'a Context, receiver: &'a Receiver, of: &PutProgress) -> Line<'a> {
+    Line::Put(PutLine::of(receiver, of, context.output.names(), why(context, receiver)))
+}
+
 /// What went wrong last.
 pub(super) fn why(context: &Context, receiver: &Receiver) -> Option<String> {
     let why = receiver.error.as_ref().map(|error| match error {
@@ -48,7 +57,10 @@ pub(super) fn sentence(who: &str, state: Receiving) -> String {
         Receiving::Looking => format!("{who} is looked for"),
         Receiving::Refused => format!("{who} does not take it"),
         Receiving::Waiting => format!("waits for {who} to accept"),
-        Receiving::Changed | Receiving::Gone => format!("it is sent to {who} no longer"),
+        Receiving::Expired => format!("nothing has moved for as long as was waited: it is sent to {who} no longer"),
+        Receiving::Cancelled | Receiving::Changed | Receiving::Failed | Receiving::Gone => {
+            format!("it is sent to {who} no longer")
+        }
     }
 }
 
@@ -84,7 +96,7 @@ fn lack(receiver: &Receiver, total: u64) -> String {
     }
 }
 
-pub(super) fn list(context: &Context, rows: &[PutRow]) -> Result<Exit, Failure> {
+pub(super) fn list(context: &Context, rows: &[PutRow], none: &str) -> Result<Exit, Failure> {
     let columns = [
         ("#", Align::Right),
         ("WHAT", Align::Path),
@@ -99,7 +111,7 @@ pub(super) fn list(context: &Context, rows: &[PutRow]) -> Result<Exit, Failure> 
             let who = name(context, receiver);
             notes
                 .extend(why.iter().map(|why| format!("put {}: {}: {why}", row.number, sentence(&who, receiver.state))));
-            context.output.emit(&Line::Put(PutLine::of(receiver, &row.progress, context.output.names(), why)))?;
+            context.output.emit(&line(context, receiver, &row.progress))?;
             let total = row.progress.total;
             let state = match receiver.state {
                 Receiving::Fetching if total > 0 => format!("{} %", percent(receiver.bytes, total)),
@@ -115,7 +127,7 @@ pub(super) fn list(context: &Context, rows: &[PutRow]) -> Result<Exit, Failure> 
         }
     }
     if rows.is_empty() {
-        context.output.note("qshare: nothing was left to the running node to send");
+        context.output.note(&format!("qshare: {none}"));
         return Ok(Exit::DONE);
     }
     context.output.table(&table)?;

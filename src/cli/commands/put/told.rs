@@ -12,10 +12,10 @@ use crate::cli::render::Style;
 use crate::cli::render::activity::Activity;
 use crate::cli::render::human::{counted, duration};
 use crate::cli::render::json::{Line, PutLine};
-use crate::cli::signals::Signals;
+use crate::cli::signals::{Signals, Stop};
 use crate::io::share::scan::Omission;
 use crate::model::Size;
-use crate::node::{ControlError, Put, PutProgress, PutWish, Receiver, Receiving};
+use crate::node::{ControlError, Put, PutProgress, Receiver, Receiving};
 
 /// How often programs are told how far it is.
 const TELL: Duration = Duration::from_secs(1);
@@ -24,14 +24,10 @@ const STANDS: Duration = Duration::from_secs(10);
 /// Those who are named of several for whom is waited.
 const NAMED: usize = 2;
 
-/// Shows how it stands until it ends, or a signal withdraws it.
-pub(super) async fn follow(
-    context: &Context,
-    wish: &PutWish,
-    mut put: Put,
-    signals: &mut Signals,
-) -> Result<PutProgress, Failure> {
-    let (mut progress, canceller) = (put.progress(), put.canceller());
+/// Shows how it stands until it ends, or a signal withdraws it. What the running node carries out is left to it when the terminal
+/// hangs up.
+pub(super) async fn follow(context: &Context, mut put: Put, signals: &mut Signals) -> Result<PutProgress, Failure> {
+    let (mut progress, canceller, leaver) = (put.progress(), put.canceller(), put.leaver());
     progress.mark_changed();
     let (mut told, mut looks) = (Told::default(), interval(TELL));
     let mut stopped = None;
@@ -40,26 +36,31 @@ pub(super) async fn follow(
             biased;
             ended = put.finish() => break ended,
             changed = progress.changed() => match changed {
-                Ok(()) => told.tell(context, wish, &progress.borrow_and_update().clone())?,
+                Ok(()) => told.tell(context, &progress.borrow_and_update().clone())?,
                 Err(_) => break put.finish().await,
             },
             _ = looks.tick() => told.tell_standing(context, &progress.borrow().clone())?,
             stop = signals.next() => {
-                canceller.cancel();
                 if stopped.replace(stop).is_some() {
+                    canceller.cancel();
                     break Err(ControlError::Lost.into());
                 }
                 told.activity = None;
+                if let Some(leaver) = leaver.as_ref().filter(|_| stop == Stop::Hangup) {
+                    leaver.cancel();
+                    continue;
+                }
+                canceller.cancel();
                 context.output.remark("qshare: withdrawing it; once more ends at once");
             }
         }
     };
     told.activity = None;
     if let Some(stop) = stopped {
-        return Err(Failure::Stopped(stop));
+        return ended.ok().filter(|ended| ended.number.is_some()).ok_or(Failure::Stopped(stop));
     }
     let ended = ended?;
-    told.tell(context, wish, &ended)?;
+    told.tell(context, &ended)?;
     told.activity = None;
     Ok(ended)
 }
@@ -82,14 +83,14 @@ struct OfOne {
 }
 
 impl Told {
-    fn tell(&mut self, context: &Context, wish: &PutWish, now: &PutProgress) -> Result<(), Failure> {
+    fn tell(&mut self, context: &Context, now: &PutProgress) -> Result<(), Failure> {
         if !self.is_shown && !now.items.is_empty() {
             self.is_shown = true;
             let left_out: Vec<&Omission> = now.left_out.0.iter().collect();
             share::left_out(&left_out, now.left_out.1).iter().for_each(|sentence| context.output.warn(sentence));
             let files = counted(now.items.iter().map(|item| u64::from(item.files)).sum(), "file");
             let names: Vec<String> = now.items.iter().map(|item| item.name.to_string()).collect();
-            let whom = counted(wish.to.len() as u64, "node");
+            let whom = counted(now.receivers.len() as u64, "node");
             context.output.remark(&format!(
                 "qshare: sending {} ({files}, {}) to {whom}",
                 names.join(", "),
@@ -108,11 +109,9 @@ impl Told {
                 None => self.activity = None,
             },
         }
-        self.receivers.truncate(now.receivers.len());
-        for (at, receiver) in now.receivers.iter().enumerate() {
-            self.tell_one(context, at, receiver, now)?;
-        }
-        Ok(())
+        // Those that turned out to be another of them are not there any more.
+        self.receivers.retain(|one| now.receivers.iter().any(|receiver| receiver.peer == one.receiver.peer));
+        now.receivers.iter().try_for_each(|receiver| self.tell_one(context, receiver, now))
     }
 
     fn show(&mut self, context: &Context, what: String, (done, total): (u64, u64)) {
@@ -124,8 +123,8 @@ impl Told {
         self.activity.insert(activity.unwrap_or_else(begin)).1.set(done, total);
     }
 
-    fn tell_one(&mut self, context: &Context, at: usize, now: &Receiver, all: &PutProgress) -> Result<(), Failure> {
-        let before = self.receivers.get(at);
+    fn tell_one(&mut self, context: &Context, now: &Receiver, all: &PutProgress) -> Result<(), Failure> {
+        let before = self.receivers.iter().find(|one| one.receiver.peer == now.peer);
         let is_new = before.is_none_or(|before| before.receiver.state != now.state);
         let has_moved = before.is_some_and(|before| before.receiver.bytes != now.bytes);
         let is_due = before.and_then(|before| before.told).is_none_or(|told| told.elapsed() >= TELL);
@@ -134,7 +133,7 @@ impl Told {
         }
         let moved = Instant::now();
         let of_one = OfOne { receiver: now.clone(), told: Some(moved), moved, stands: false };
-        match self.receivers.get_mut(at) {
+        match self.receivers.iter_mut().find(|one| one.receiver.peer == now.peer) {
             Some(place) => *place = of_one,
             None => self.receivers.push(of_one),
         }

@@ -115,7 +115,7 @@ impl Shell<'_> {
         {
             // The first look tells nothing.
             let fetched = Ends::default().look(self.context, &remote).await.unwrap_or_default();
-            let sent = remote.puts().await.map_or(0, |rows| rows.len());
+            let sent = remote.puts().await.map_or(0, |rows| rows.iter().filter(|row| !row.is_over()).count());
             if fetched + sent > 0 {
                 let verb = if fetched + sent == 1 { "goes" } else { "go" };
                 self.context.output.note(&format!(

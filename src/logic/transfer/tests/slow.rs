@@ -127,3 +127,33 @@ fn lists_that_crawl_are_soon_asked_for_elsewhere() {
         assert_eq!((asked(&more, 1), asked(&more, 2)), (0, 0), "two are enough");
     }
 }
+
+/// Found with a hostile peer: who had sent the list, and then nothing, and a second one kept the units for five seconds.
+#[test]
+fn two_that_send_nothing_more_do_not_keep_a_unit_from_a_third() {
+    for elsewhere in [false, true] {
+        let (mut transfer, first) = small(2);
+        let (request, _, units) = fetches(&first).remove(0);
+        transfer.handle(Input::Proven { request, units }, ms(10));
+        transfer.handle(Input::Ended { request, end: End::Finished }, ms(10));
+        meet_in(&mut transfer, 2, place(if elsewhere { 2 } else { 1 }), ms(10));
+        let tick = |transfer: &mut Transfer, at| fetches(&transfer.handle(Input::Tick, ms(at)));
+        let second: Vec<_> = (1..15).flat_map(|n| tick(&mut transfer, 100 * n)).collect();
+        assert!(second.iter().any(|(_, of, units)| *of == 2 && units == &[1]), "{second:?}");
+        let mut third = vec![fetches(&meet_in(&mut transfer, 3, place(if elsewhere { 3 } else { 1 }), ms(1450)))];
+        third.extend((15..21).map(|n| tick(&mut transfer, 100 * n)));
+        let is_asked = |out: &Vec<_>| out.iter().any(|(_, of, units): &(_, _, Vec<_>)| *of == 3 && units == &[1]);
+        assert!(third.iter().any(is_asked), "elsewhere: {elsewhere}, {third:?}");
+    }
+}
+
+/// The same with what has to come first.
+#[test]
+fn a_list_is_asked_of_a_third_of_one_network_where_two_send_nothing() {
+    let (all, none) = (Bitfield::full(4), Bitfield::empty(4));
+    let mut transfer = Transfer::new(file_of(4 * MIB), &all, &none, &BTreeSet::new(), Settings::new(1));
+    (1..=4).for_each(|n| drop(meet_in(&mut transfer, n, place(1), LAN)));
+    let lists = |out: Vec<Order>| out.iter().filter(|order| matches!(order, Order::List { .. })).count();
+    let asked: Vec<_> = [12, 70, 130, 200, 250, 310].map(|at| lists(transfer.handle(Input::Tick, ms(at)))).into();
+    assert_eq!(asked, [0, 1, 0, 1, 0, 1], "one after the other");
+}

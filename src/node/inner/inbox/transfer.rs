@@ -1,23 +1,91 @@
 //! The transfer of one content that was accepted, and what keeps it from going on.
 
 use std::path::Path;
+use std::sync::Weak;
 
+use crate::actors::download::Trouble;
 use crate::io::receive::landing::Landing;
+use crate::logic::limits::inbox::{Entry, Loss};
 use crate::logic::limits::jobs::{JobId, JobState};
+use crate::logic::transfer::Why;
 use crate::model::collection::manifest::MAX_FILES;
 use crate::model::{Content, NodeId, Provider};
-use crate::node::error::Error;
-use crate::node::inner::orders::JobWish;
-use crate::node::types::{GetRequest, Given, JobRow, Places, What};
-use crate::wire::PutItem;
+use crate::node::error::{Error, Lack};
+use crate::node::inner::Inner;
+use crate::node::inner::orders::{JobWish, JobsRef};
+use crate::node::types::{GetRequest, Given, InboxRow, JobRow, Places, What};
+use crate::wire::{Code, PutItem};
 
 /// Directories that a tree may have beyond the number of its files, which is what was told of it.
 const DIRECTORIES: usize = 1000;
 
+/// Sees why one that was accepted does not come, from its jobs among these.
+pub(super) fn look_at(row: &mut InboxRow, jobs: &[JobRow], is_linked: bool) {
+    let own: Vec<&JobRow> = jobs.iter().filter(|job| row.entry.jobs.contains(&job.id)).collect();
+    if own.iter().any(|job| is_denied(job, &row.entry)) {
+        row.entry.loss = row.entry.loss.or(Some(Loss::Ended));
+    }
+    row.away = !is_linked && own.iter().all(|job| is_left_alone(job));
+    row.trouble = own.iter().find_map(|job| trouble(job)).filter(|_| !row.away);
+}
+
+/// How all transfers stand.
+pub(super) async fn all_jobs(jobs: &JobsRef) -> Vec<JobRow> {
+    let mut rows: Vec<JobRow> = Vec::new();
+    while let Ok(page) = jobs.rows(rows.last().map(|row| row.id)).await {
+        if page.is_empty() {
+            break;
+        }
+        rows.extend(page);
+    }
+    rows
+}
+
+/// Whether there is a connection to this one.
+pub(super) async fn is_linked(own: &Weak<Inner>, peer: NodeId) -> bool {
+    match own.upgrade() {
+        Some(own) => own.connections.existing(peer).await.is_some(),
+        None => false,
+    }
+}
+
 /// Why a transfer does not go on.
-pub(super) fn trouble(job: &JobRow) -> Option<(JobId, Error)> {
+fn trouble(job: &JobRow) -> Option<(JobId, Error)> {
     let is_stuck = matches!(job.state, JobState::Failed | JobState::Waiting);
     job.error.clone().filter(|_| is_stuck).map(|error| (job.id, error))
+}
+
+/// What became of those who could give it, where it is they who keep it from going on.
+fn lack(error: &Error) -> Option<&Lack> {
+    match error {
+        Error::Halted { error, .. } => lack(error),
+        Error::Incomplete { lack, .. } => Some(lack),
+        _ => None,
+    }
+}
+
+/// Whether nothing comes, and no other reason is known than that nobody can be reached.
+fn is_left_alone(job: &JobRow) -> bool {
+    let is_unreached = |one: &Trouble| matches!(one.why, Why::Lost | Why::Silent | Why::Unreachable);
+    let is_by_lack = |error: &Error| lack(error).is_some_and(|lack| lack.providers.iter().all(is_unreached));
+    match job.state {
+        JobState::Running => job.providers == 0,
+        JobState::Failed | JobState::Waiting => job.error.as_ref().is_none_or(is_by_lack),
+        _ => false,
+    }
+}
+
+/// Whether whoever offers it is there, and gives it to this node no longer; and nobody else may.
+pub(super) fn is_denied(job: &JobRow, entry: &Entry) -> bool {
+    let denies = |one: &Trouble| {
+        one.node == entry.from && matches!(one.why, Why::Gone | Why::Refused(Code::NotFound | Code::Forbidden))
+    };
+    let is_alone = entry.put.receivers.len() < 2;
+    // What waits for its turn is tried anew.
+    let has_failed = job.state == JobState::Failed || job.again.is_some();
+    is_alone
+        && has_failed
+        && trouble(job).is_some_and(|(_, error)| lack(&error).is_some_and(|lack| lack.providers.iter().any(denies)))
 }
 
 /// The transfer of one content.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quinn::{RecvStream, SendStream};
 use tokio::sync::watch;
@@ -9,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::whom::Whom;
 use super::{AGAIN, Place, Sender, TOGETHER, until};
+use crate::io::clock::time_of_day;
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::{Link, var_int};
 use crate::model::Provider;
@@ -28,6 +30,8 @@ pub(super) struct One {
     known: watch::Receiver<Vec<Place>>,
     /// It knows of it, and not that it is withdrawn.
     is_told: bool,
+    /// When the last connection to it ended, from 1970 on.
+    seen: Option<Duration>,
 }
 
 impl One {
@@ -35,7 +39,7 @@ impl One {
         let known = sender.places.subscribe();
         // An earlier run of the node may have told it.
         let is_told = !sender.wish.told.is_empty();
-        Self { sender: Arc::clone(sender), whom, items, known, is_told }
+        Self { sender: Arc::clone(sender), whom, items, known, is_told, seen: None }
     }
 
     pub(super) async fn tell(mut self) {
@@ -49,7 +53,8 @@ impl One {
                 Err(error) if gave_way(&error) => pause = AGAIN.0,
                 Err(error) => {
                     let state = if is_final(&error) { Receiving::Refused } else { Receiving::Away };
-                    let seen = self.sender.inner.last_seen(self.whom.node).await;
+                    // What the home has written may be older.
+                    let seen = self.sender.inner.last_seen(self.whom.node).await.max(self.seen);
                     self.sender.set(self.whom.at, |receiver| receiver.seen = seen);
                     self.set(state, Some(error));
                     if state == Receiving::Refused {
@@ -105,7 +110,8 @@ impl One {
     }
 
     fn state(&self) -> Option<Receiving> {
-        self.sender.progress.borrow().receivers.get(self.whom.at).map(|receiver| receiver.state)
+        let (progress, peer) = (self.sender.progress.borrow(), &self.sender.wish.to[self.whom.at]);
+        progress.receivers.iter().find(|receiver| receiver.peer == *peer).map(|receiver| receiver.state)
     }
 
     fn is_over(&self) -> bool {
@@ -145,8 +151,14 @@ impl One {
 
     /// Tells it once, and hears what becomes of it until that is decided or the connection is lost.
     async fn once(&mut self) -> Result<(), Error> {
+        let (who, to, from) = self.ask().await?;
+        let heard = self.hear(who, to, from).await;
+        self.seen = Some(time_of_day());
+        heard
+    }
+
+    async fn hear(&mut self, who: Who, mut to: SendStream, mut from: RecvStream) -> Result<(), Error> {
         let mut cancelled = self.sender.cancelled.clone();
-        let (who, mut to, mut from) = self.ask().await?;
         let failed = |error| Error::call(who.clone(), error);
         loop {
             let event = tokio::select! {

@@ -25,7 +25,7 @@ pub(super) struct Whom {
 }
 
 /// Those who are looked for.
-pub(super) type Looking = JoinSet<Result<Whom, (usize, Error)>>;
+pub(super) type Looking = JoinSet<Result<Option<Whom>, (usize, Error)>>;
 
 impl Sender {
     /// That every name is somebody's, or a host's; hosts are looked up at the same time.
@@ -54,7 +54,7 @@ impl Sender {
         tokio::pin!(late);
         while !(looking.is_empty() || is_late && !known.is_empty()) {
             tokio::select! {
-                Some(found) = looking.join_next() => known.push(first_of(found)?),
+                Some(found) = looking.join_next() => known.extend(first_of(found)?),
                 () = &mut late, if !is_late => match self.wish.known_within {
                     Some(waited) => return Err(ControlError::Nameless { at: self.unknown(), waited }.into()),
                     None => is_late = true,
@@ -70,8 +70,8 @@ impl Sender {
         unknown.map(|receiver| receiver.peer.to_string()).collect()
     }
 
-    /// Who one of them is; an address is asked until somebody answers there.
-    pub(super) async fn look_for(self: Arc<Self>, at: usize) -> Result<Whom, (usize, Error)> {
+    /// Who one of them is, unless it is another of them, too; an address is asked until somebody answers there.
+    pub(super) async fn look_for(self: Arc<Self>, at: usize) -> Result<Option<Whom>, (usize, Error)> {
         let mut pause = AGAIN.0;
         let (node, target) = loop {
             match self.who(&self.wish.to[at]).await {
@@ -87,9 +87,17 @@ impl Sender {
             sleep(pause).await;
             pause = (pause * 2).min(AGAIN.1);
         };
+        let is_first = self.places.send_if_modified(|places| {
+            let is_first = places.iter().all(|place| place.node != Some(node));
+            places[at].node = Some(node).filter(|_| is_first);
+            is_first
+        });
+        if !is_first {
+            self.progress.send_modify(|progress| progress.receivers.retain(|one| one.peer != self.wish.to[at]));
+            return Ok(None);
+        }
         self.set(at, |receiver| receiver.node = Some(node));
-        self.places.send_modify(|places| places[at].node = Some(node));
-        Ok(Whom { at, node, target })
+        Ok(Some(Whom { at, node, target }))
     }
 
     async fn who(&self, peer: &PeerRef) -> Result<(NodeId, Option<PeerTarget>), Error> {
@@ -106,7 +114,7 @@ impl Sender {
     }
 }
 
-fn first_of(found: Result<Result<Whom, (usize, Error)>, JoinError>) -> Result<Whom, Error> {
+fn first_of(found: Result<Result<Option<Whom>, (usize, Error)>, JoinError>) -> Result<Option<Whom>, Error> {
     found?.map_err(|(_, error)| error)
 }
 
