@@ -66,7 +66,7 @@ fn whoever_follows_the_node_is_told_of_each_change_of_a_job() {
     let mut events = Process::start(stage.lab.qshare_at(&stage.home).arg("events"));
     events.event("listening");
     let mut told = |id: &str, state: &str| {
-        events.event_that("job", |job| job["id"].to_string() == id && job["state"] == state);
+        events.event_that("job", |job| job["id"].as_u64() == id.parse().ok() && job["state"] == state);
     };
     let id = stage.detach(&[]);
     told(&id, "running");

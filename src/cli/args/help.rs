@@ -14,7 +14,7 @@ const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing foun
 type Example = (&'static str, &'static str, &'static str);
 
 /// Those of each command.
-const EXAMPLES: [Example; 63] = [
+const EXAMPLES: [Example; 65] = [
     ("qshare", "qshare share ~/papers", "offer a directory and all that is in it"),
     ("qshare", "qshare search turing", "who has what"),
     ("qshare", "qshare get turing 1936", "fetch it, from everyone who has it at once"),
@@ -34,13 +34,14 @@ const EXAMPLES: [Example; 63] = [
     ("hash", "qshare hash ~/papers > sums", "ids of all files, as b3sum prints them"),
     ("hash", "qshare hash --check sums", "which files still have them"),
     ("hash", "tar c . | qshare hash", "of standard input"),
+    ("inbox", "qshare node", "takes what others send, as do `share` and `shell`"),
     ("inbox", "qshare inbox", "what others have sent"),
     ("inbox", "qshare inbox accept 3 -o papers/", "fetch it into a directory; `all` for a number"),
-    ("inbox", "qshare inbox decline 3", "whoever sent it is told; of what is being fetched nothing unfinished stays"),
+    ("inbox", "qshare inbox decline 3", "whoever sent it is told, and nothing unfinished of it stays"),
     ("inbox", "qshare inbox read 4", "a message whole; `clear` takes what is over off the list"),
     ("jobs", "qshare get papers --detach", "have the running node fetch it"),
     ("jobs", "qshare jobs --watch", "how far it is, until it is there"),
-    ("jobs", "qshare jobs pause 3", "likewise resume, cancel, retry, clear, and limit with a rate; `all` for a number"),
+    ("jobs", "qshare jobs pause 3", "likewise resume, cancel, retry, clear, limit; `all` for a number"),
     ("limit", "qshare limit", "what holds now"),
     ("limit", "qshare limit --up 20M --down 100Mbit/s", "of all uploads, and of all downloads"),
     ("limit", "qshare limit --up none", "as much as there is"),
@@ -52,8 +53,9 @@ const EXAMPLES: [Example; 63] = [
     ("man", "qshare man | man -l -", "read it"),
     ("man", "qshare man get | man -l -", "that of a command"),
     ("man", "qshare man --into man1/", "all of them, for a package"),
-    ("node", "qshare node", "what [[share]] in the configuration says, and what `get --detach` asks for"),
+    ("node", "qshare node", "offers each [[share]], and goes on with what is left to it"),
     ("node", "qshare node --friends-only --limit 20M", "for friends, with uploads of 20 MiB a second at most"),
+    ("put", "qshare node", "has to run there, or `share` or `shell`"),
     ("put", "qshare put thesis.pdf data/ --to anna", "to a friend, who accepts or declines it"),
     ("put", "qshare put thesis.pdf --to lab2 --to lab3 --detach", "to two machines, by the running node"),
     ("put", "date | qshare put - --name now.txt --to anna", "standard input; --text sends a message"),
@@ -158,6 +160,9 @@ mod tests {
         for command in parser.get_subcommands().map(clap::Command::get_name) {
             let (short, long) = (help(command, false), help(command, true));
             assert!(short.lines().count() <= 48, "{command}: {}", short.lines().count());
+            for line in text(examples(command)).lines() {
+                assert!(line.chars().count() <= 100, "a terminal would break it: {line}");
+            }
             assert!(short.contains(GLOBAL) && !short.contains("--only-peers"), "{short}");
             assert!(long.contains("--only-peers") && long.contains("Exit codes: 0 done"), "{long}");
         }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::cli::args::{CompletionsArgs, Shell, parser};
 use crate::cli::context::Context;
@@ -87,7 +89,10 @@ fn knowing(home: &Path) -> clap::Command {
         .mut_subcommand("get", |get| {
             get.mut_arg("words", |words| words.add(contents.clone())).mut_arg("from", |from| from.add(peers.clone()))
         })
-        .mut_subcommand("put", |put| put.mut_arg("to", |to| to.add(peers)))
+        .mut_subcommand("put", |put| {
+            put.mut_arg("to", |to| to.add(peers)).mut_arg("cancel", |number| number.add(of(sent)))
+        })
+        .mut_subcommand("unshare", |unshare| unshare.mut_arg("what", |what| what.add(of(shared))))
         .mut_subcommand("inbox", |inbox| with_offers(inbox, home))
         .mut_subcommand("locate", |locate| locate.mut_arg("words", |words| words.add(contents)))
         .mut_subcommand("ls", |ls| ls.mut_arg("words", |words| words.add(both)))
@@ -160,6 +165,57 @@ fn offers(home: &Path, is: fn(Standing) -> bool) -> Vec<CompletionCandidate> {
     meant.map(|(number, entry)| candidate(number.to_string(), Shown(&what(entry)))).collect()
 }
 
+/// Of what a node keeps for its next start, what is offered here.
+#[derive(Deserialize)]
+struct OfNode {
+    paths: Vec<PathBuf>,
+    options: Named,
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    number: Option<u32>,
+    /// What is over is there, too.
+    #[serde(default)]
+    ended: Vec<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    named: Vec<(String, PathBuf)>,
+}
+
+impl OfNode {
+    fn all(file: &KeptFile) -> Vec<Self> {
+        rmp_serde::from_slice(&file.read().unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// What it is called.
+    fn name(&self) -> Option<String> {
+        let own = || self.paths.first()?.file_name().map(|name| name.to_string_lossy().into_owned());
+        self.options.named.first().map(|(name, _)| name.clone()).or_else(own)
+    }
+}
+
+/// What was left to the node to send, and is not over.
+fn sent(home: &Path) -> Vec<CompletionCandidate> {
+    let all = OfNode::all(&KeptFile::puts(&home.join("node")));
+    let of = |one: &OfNode| {
+        let what = one.name().unwrap_or_else(|| one.text.clone());
+        Some(candidate(one.number?.to_string(), Shown(&what)))
+    };
+    all.iter().filter(|one| one.ended.is_empty()).filter_map(of).collect()
+}
+
+/// What is kept shared, by its name.
+fn shared(home: &Path) -> Vec<CompletionCandidate> {
+    let all = OfNode::all(&KeptFile::at(&home.join("node")));
+    let path = |one: &OfNode| {
+        let path = one.paths.first().or_else(|| one.options.named.first().map(|(_, path)| path));
+        path.map(|path| path.display().to_string()).unwrap_or_default()
+    };
+    all.iter().filter_map(|one| Some(candidate(one.name()?, Shown(&path(one))))).collect()
+}
+
 fn peers_and_contents(home: &Path) -> Vec<CompletionCandidate> {
     peers(home).into_iter().chain(contents(home)).collect()
 }
@@ -178,6 +234,7 @@ mod tests {
 
     use crate::logic::limits::shares::Who;
     use crate::model::{ContentId, Friend, NodeId, PutId, SafePath};
+    use crate::node::{ShareWish, SurveyOptions};
     use crate::wire::Put;
 
     fn completed(home: &Path, line: &[&str]) -> Vec<String> {
@@ -225,6 +282,38 @@ mod tests {
         assert_eq!(numbers(of("decline")), ["1", "2"]);
         assert_eq!(numbers(of("clear")), ["3"]);
         assert_eq!(numbers(of("read")), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn what_is_sent_and_what_is_shared_completes() {
+        let home = tempfile::tempdir().expect("a directory");
+        let dir = home.path().join("node");
+        std::fs::create_dir_all(&dir).expect("made");
+        let of = |line: &[&str]| {
+            let all = completed(home.path(), line).into_iter();
+            all.filter(|one| !one.starts_with('-')).collect::<Vec<_>>()
+        };
+        let node = |line: &[&str]| of(&[&["qshare"], line].concat());
+        assert_eq!(node(&["put", "--cancel", ""]), [""; 0]);
+        let options = SurveyOptions {
+            named: vec![(SafePath::parse("pics").expect("a name"), "/d/p".into())],
+            ..SurveyOptions::default()
+        };
+        let wish = |options: SurveyOptions, ended: &[&str]| {
+            serde_json::json!({
+                "paths": ["/d/thesis.pdf"], "options": options, "text": "", "seen": [], "number": 4 + ended.len(), "keep": true,
+                "ended": ended,
+            })
+        };
+        let puts = [&[] as &[&str], &["done"]].map(|ended| wish(SurveyOptions::default(), ended));
+        KeptFile::puts(&dir).write(&rmp_serde::to_vec_named(&puts).expect("plain")).expect("written");
+        let kept = [SurveyOptions::default(), options].map(|options| {
+            let kept: ShareWish = serde_json::from_value(wish(options, &[])).expect("one");
+            kept
+        });
+        KeptFile::at(&dir).write(&rmp_serde::to_vec_named(&kept).expect("plain")).expect("written");
+        assert_eq!(node(&["put", "--cancel", ""]), ["4"]);
+        assert_eq!(node(&["unshare", ""]), ["thesis.pdf", "pics"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::render::human::counted;
 use crate::io::receive::landing::Landing;
 use crate::model::Size;
-use crate::node::{ControlError, Error, Remote};
+use crate::node::{ControlError, Error, InboxRow, Remote};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: InboxArgs) -> Result<Exit, Failure> {
@@ -30,7 +30,7 @@ pub(crate) async fn run(context: &Context, arguments: InboxArgs) -> Result<Exit,
             if !detach && !accepted.is_empty() {
                 return accept::follow(context, &remote, accepted).await;
             }
-            rows(context, &accepted, "nothing waits")?;
+            left(context, accepted)?;
         }
         Some(InboxCommand::Clear { which: OneOrAll(number) }) => {
             let cleared = remote.clear_offers(number).await?;
@@ -44,8 +44,22 @@ pub(crate) async fn run(context: &Context, arguments: InboxArgs) -> Result<Exit,
     Ok(Exit::DONE)
 }
 
+/// What the node goes on with, and the messages whole.
+fn left(context: &Context, accepted: Vec<InboxRow>) -> Result<(), Failure> {
+    let (messages, others): (Vec<InboxRow>, Vec<InboxRow>) =
+        accepted.into_iter().partition(|row| row.entry.is_message());
+    messages.iter().try_for_each(|row| whole(context, row))?;
+    if messages.is_empty() || !others.is_empty() {
+        rows(context, &others, "nothing waits")?;
+    }
+    Ok(())
+}
+
 /// The whole path of a directory, and which one that is.
 fn into(output: PathBuf) -> Result<(PathBuf, Landing), Failure> {
+    if output.as_os_str() == "-" {
+        return Err(Failure::Usage("-o - is no directory: say into which one it goes, with -o DIR".to_owned()));
+    }
     let failed = |error| anyhow::Error::new(error).context(format!("{} cannot be found", output.display()));
     let whole = std::path::absolute(&output).map_err(failed)?;
     Ok((whole.clone(), Landing::of(&whole)))

@@ -49,6 +49,8 @@ pub(crate) struct Within {
     /// Turns true once what lasts has begun.
     pub(crate) begun: watch::Sender<bool>,
     pub(crate) numbers: Numbers,
+    /// The shell tells by itself what comes into the inbox of the command's home.
+    pub(crate) tells: bool,
 }
 
 impl Within {

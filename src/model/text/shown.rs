@@ -1,6 +1,6 @@
 //! Text from the network, made fit to be shown.
 //! Invariant: what `Shown` prints has no control or bidirectional character, none that nobody sees but as a part of an
-//! emoji or a word, and a bounded width.
+//! emoji or a word, and a bounded width unless it is asked for whole.
 
 use std::fmt;
 
@@ -9,15 +9,16 @@ use crate::model::text::invisible::{belongs, is_invisible};
 /// The greatest number of characters shown.
 pub const MAX_WIDTH: usize = 512;
 
-/// A wrapper that escapes text from the network for terminals and logs.
+/// A wrapper that escapes text from the network for terminals and logs; `{:#}` shows it at any width.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text: Vec<char> = self.0.chars().take(MAX_WIDTH + 1).collect();
-        let cut = text.len() > MAX_WIDTH;
-        text.truncate(MAX_WIDTH);
+        let most = if f.alternate() { usize::MAX } else { MAX_WIDTH };
+        let mut rest = self.0.chars();
+        let text: Vec<char> = rest.by_ref().take(most).collect();
+        let cut = rest.next().is_some();
         let mut shown = String::with_capacity(text.len());
         for (at, c) in text.iter().enumerate() {
             if is_moving(*c) || (is_invisible(*c) && !belongs(&text, at)) {
@@ -53,6 +54,8 @@ mod tests {
         let family = "\u{1f468}\u{200d}\u{1f467}.png";
         assert_eq!(Shown(family).to_string(), family);
         assert_eq!(Shown(&"x".repeat(MAX_WIDTH + 9)).to_string().chars().count(), MAX_WIDTH + 1);
+        let long = format!("{}\u{1b}", "x".repeat(MAX_WIDTH + 9));
+        assert_eq!(format!("{:#}", Shown(&long)), format!("{}\\u{{1b}}", "x".repeat(MAX_WIDTH + 9)));
         assert_eq!(format!("{:>4}", Shown("é")), "   é");
     }
 }

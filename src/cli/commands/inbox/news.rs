@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::interval;
 
-use super::show::{line, sentence};
+use super::show::{is_unread, line, sentence};
 use crate::cli::commands::events::until_stopped;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -30,12 +30,18 @@ pub(crate) struct News {
 pub(super) async fn watch(context: &Context, remote: &Remote) -> Result<Exit> {
     let mut signals = context.signals()?;
     let (mut looks, mut news) = (interval(LOOK), News::default());
+    let told_beside = context.within.as_ref().is_some_and(|shell| shell.tells);
     let follow = async {
         loop {
             looks.tick().await;
             let is_first = !news.begun;
             for (row, before) in news.changed(&remote.inbox().await?) {
-                if !is_first || (row.entry.state == Standing::Waiting && before.is_none()) {
+                let is_told = if is_first {
+                    row.entry.state == Standing::Waiting && before.is_none()
+                } else {
+                    !told_beside || !is_news(row.entry.state, before.map(|(before, _)| before))
+                };
+                if is_told {
                     tell(context, row)?;
                 }
             }
@@ -54,11 +60,8 @@ impl News {
         let is_first = !self.begun;
         let changed = self.changed(&rows);
         if is_first {
-            let waits = rows.iter().filter(|row| row.entry.state == Standing::Waiting).count() as u64;
-            if waits > 0 {
-                let verb = if waits == 1 { "waits" } else { "wait" };
-                let offers = counted(waits, "offer");
-                context.output.remark(&format!("qshare: {offers} {verb} in the inbox: `inbox` shows what"));
+            if let Some(waiting) = waiting(&rows) {
+                context.output.remark(&format!("qshare: {waiting}: `inbox` shows what"));
             }
             return Ok(());
         }
@@ -75,6 +78,17 @@ impl News {
         let before = |row: &InboxRow| seen.get(&row.number).copied();
         rows.iter().filter(|row| before(row) != Some(stand(row))).map(|row| (row, before(row))).collect()
     }
+}
+
+/// How much waits for a person; none where nothing does.
+fn waiting(rows: &[InboxRow]) -> Option<String> {
+    let waits = rows.iter().filter(|row| row.entry.state == Standing::Waiting);
+    let (messages, offers): (Vec<_>, Vec<_>) = waits.partition(|row| is_unread(&row.entry));
+    let some = |count: usize, what| (count > 0).then(|| counted(count as u64, what));
+    let parts: Vec<String> =
+        [some(offers.len(), "offer"), some(messages.len(), "unread message")].into_iter().flatten().collect();
+    let verb = if messages.len() + offers.len() == 1 { "waits" } else { "wait" };
+    (!parts.is_empty()).then(|| format!("{} {verb} in the inbox", parts.join(" and ")))
 }
 
 /// What is decided here is known, and the ends of its transfers are told as those of others.

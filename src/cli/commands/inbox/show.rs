@@ -215,7 +215,7 @@ pub(super) fn whole(context: &Context, row: &InboxRow) -> Result<(), Failure> {
             output.remark(&format!("qshare: in {}", dir(entry)));
         }
     }
-    let text: String = entry.put.text.lines().map(|line| format!("{}\n", Shown(line))).collect();
+    let text: String = entry.put.text.lines().map(|line| format!("{:#}\n", Shown(line))).collect();
     output.print(&text)
 }
 

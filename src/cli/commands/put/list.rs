@@ -13,6 +13,11 @@ use crate::cli::say;
 use crate::io::clock::time_of_day;
 use crate::model::{SafePath, Shown, Size};
 use crate::node::{ControlError, Error, PutProgress, PutRow, PutWish, Receiver, Receiving};
+use crate::wire::Code;
+
+/// What answers so is a command, a tracker or an older version.
+const NO_INBOX: &str =
+    "no node runs there that takes things, or an older version: `qshare node`, `share` or `shell` starts one";
 
 /// A line for each of those to whom it goes.
 pub(super) fn lines<'a>(context: &'a Context, row: &'a PutRow) -> impl Iterator<Item = Line<'a>> {
@@ -25,7 +30,10 @@ pub(super) fn line<'a>(context: &'a Context, receiver: &'a Receiver, of: &PutPro
 
 /// What went wrong last.
 pub(super) fn why(context: &Context, receiver: &Receiver) -> Option<String> {
-    let why = receiver.error.as_ref().map(|error| say::error(error, context.output.names()))?;
+    let why = receiver.error.as_ref().map(|error| match error {
+        Error::Refused { code: Code::Unsupported, .. } => NO_INBOX.to_owned(),
+        error => say::error(error, context.output.names()),
+    })?;
     let seen = receiver.seen.filter(|_| receiver.state == Receiving::Away);
     let ago = seen.map(|seen| Duration::from_secs(time_of_day().saturating_sub(seen).as_secs()));
     Some(ago.map_or_else(|| why.clone(), |ago| format!("last seen {} ago; {why}", duration(ago))))

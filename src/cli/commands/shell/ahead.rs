@@ -23,7 +23,8 @@ impl Shell<'_> {
         command: Command,
         signals: &mut Signals,
     ) -> ControlFlow<Exit, Exit> {
-        let (within, stops) = within(&self.numbers);
+        let (mut within, stops) = within(&self.numbers);
+        within.tells = self.watching.is_some() && context.settings.home == self.context.settings.home;
         context.within = Some(within);
         let watches = matches!(&command, Command::Jobs(arguments) if arguments.watch);
         let mut key = (watches && self.above.is_some()).then(Key::begin);

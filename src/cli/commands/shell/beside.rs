@@ -41,7 +41,7 @@ pub(super) struct Task {
 /// What a command in a shell is given, and how it is told to stop.
 pub(super) fn within(numbers: &Numbers) -> (Within, watch::Sender<Stop>) {
     let (stop, stops) = watch::channel(Stop::Terminate);
-    (Within { stops, begun: watch::Sender::default(), numbers: numbers.clone() }, stop)
+    (Within { stops, begun: watch::Sender::default(), numbers: numbers.clone(), tells: false }, stop)
 }
 
 impl Task {

@@ -111,15 +111,15 @@ impl Shell<'_> {
         drop(self.watching.take());
         self.beside.tell_sent(&self.context.output);
         if self.beside.has_node()
-            && self.above.is_some()
             && let Ok(Some(remote)) = Remote::find(&self.context.home()).await
         {
             // The first look tells nothing.
             let fetched = Ends::default().look(self.context, &remote).await.unwrap_or_default();
             let sent = remote.puts().await.map_or(0, |rows| rows.iter().filter(|row| !row.is_over()).count());
             if fetched + sent > 0 {
+                let verb = if fetched + sent == 1 { "goes" } else { "go" };
                 self.context.output.note(&format!(
-                    "qshare: {} goes on with the next node of this home, such as `qshare node`",
+                    "qshare: {} {verb} on with the next node of this home, such as `qshare node`",
                     counted((fetched + sent) as u64, "transfer")
                 ));
             }

@@ -113,6 +113,11 @@ fn refuse(name: &str, command: &Command, words: &[OsString]) -> Result<(), Refus
             "`{name}` does not run within a shell: give it a terminal of its own, as `qshare {name}`"
         )));
     }
+    if matches!(command, Command::Get(arguments) if arguments.seed) {
+        return Err(usage(
+            "`get --seed` does not run within a shell: fetch it without --seed, and `share PATH` then".to_owned(),
+        ));
+    }
     let is_dash = |path: &Path| path.as_os_str() == "-";
     let reads = match command {
         Command::Hash(arguments) => arguments.files.is_empty() || arguments.files.iter().any(|path| is_dash(path)),
@@ -129,7 +134,6 @@ impl Run {
     /// goes on beside where somebody types (`is_typed`). In a script each command ends before the next one, but for what lasts until it is stopped.
     pub(super) fn manner(&mut self, may_leave: bool, is_typed: bool) -> Manner {
         match &mut self.command {
-            Command::Get(arguments) if arguments.seed => Manner::Beside,
             Command::Get(arguments) => {
                 let is_stream = arguments.output.as_ref().is_some_and(|path| path.as_os_str() == "-");
                 let is_bound = is_stream || arguments.dry_run || arguments.upload_limit.is_some();
@@ -268,7 +272,6 @@ mod tests {
             assert_eq!(manner(line, true), (Manner::Ahead, false), "{line}");
         }
         assert_eq!(manner("share x", false).0, Manner::Awaited);
-        assert_eq!(manner("get x --seed", true), (Manner::Beside, false));
         let put = |line: &str, is_typed, may_leave| match read(line.as_bytes(), &shown()) {
             Ok(Line::Run(mut run)) => {
                 let manner = run.manner(may_leave, is_typed);
@@ -302,6 +305,7 @@ mod tests {
         for name in ["tracker", "node", "shell", "demo", "completions bash", "bench lab1"] {
             assert!(refused(name).contains("does not run within a shell"), "{name}");
         }
+        assert!(refused("get x --seed").contains("`share PATH`"));
         assert!(refused("hash").contains("give it the path") && refused("hash -").contains("give it the path"));
         assert!(refused("serach x").contains("search") && refused("download x").contains("'get'"));
     }

@@ -108,7 +108,7 @@ fn parts(job: &JobRow, name: String) -> Vec<String> {
         parts.push(rate(job.rate));
         let left = time_left(job.total.saturating_sub(job.bytes), job.rate);
         parts.extend(left.map(|left| format!("{} left", duration(left))));
-        parts.push(format!("from {}", counted(job.providers, "provider")));
+        parts.extend((job.providers > 0).then(|| format!("from {}", counted(job.providers, "provider"))));
     }
     let again = job.again.map(|again| Duration::from_secs(again.as_secs()));
     parts.extend(again.map(|again| format!("tried again in {}", duration(again))));
