@@ -108,7 +108,7 @@ mod tests {
         sweep(home.path(), std::slice::from_ref(&kept));
         let mut there = copies(home.path());
         there.sort();
-        assert_eq!(there, [path.clone(), kept.clone()]);
+        assert_eq!(there, [path.clone(), kept]);
         assert_eq!(std::fs::read(path).expect("read"), b"bytes");
         drop(alive);
         sweep(home.path(), &[]);
