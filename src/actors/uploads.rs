@@ -24,7 +24,7 @@ use crate::model::counts::take_away;
 use crate::model::{ContentId, NodeId};
 
 use slot::Upload as Held;
-pub use slot::{Seat, Slot};
+pub use slot::{Crowd, Seat, Slot};
 
 /// How long a request waits for its turn at most: who is served by slow peers, or over long ways, must not keep all
 /// others waiting, and a silence of two seconds looks like a stall.
@@ -101,7 +101,7 @@ pub struct UploadPool {
 #[derive(Debug)]
 struct Audience {
     nodes: HashMap<NodeId, usize>,
-    count: watch::Sender<u32>,
+    count: watch::Sender<Crowd>,
 }
 
 impl Owner for UploadPool {
@@ -287,12 +287,13 @@ impl UploadPool {
     }
 
     fn join(&mut self, id: ContentId, node: NodeId, myself: &ActorRef<Message>) -> Seat {
-        let new = || Audience { nodes: HashMap::new(), count: watch::Sender::new(0) };
+        let new = || Audience { nodes: HashMap::new(), count: watch::Sender::default() };
         let audience = self.audiences.entry(id).or_insert_with(new);
         *audience.nodes.entry(node).or_default() += 1;
-        audience.announce();
         let end = Farewell::of(myself.clone(), Message::Leave(id, node));
-        Seat { fetching: audience.count.subscribe(), _end: end }
+        let fetching = audience.count.subscribe();
+        audience.announce();
+        Seat { fetching, _end: end }
     }
 
     fn leave(&mut self, id: ContentId, node: NodeId) {
@@ -327,8 +328,11 @@ fn patience(ticket: Ticket, myself: &ActorRef<Message>) {
 }
 
 impl Audience {
+    /// Tells of another number of nodes, and of that alone: each who watches is woken by it.
     fn announce(&self) {
-        self.count.send_replace(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        let few = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let now = Crowd { nodes: few(self.nodes.len()), streams: few(self.count.receiver_count()) };
+        self.count.send_if_modified(|crowd| std::mem::replace(crowd, now).nodes != now.nodes);
     }
 }
 

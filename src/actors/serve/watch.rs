@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::actors::serve::Stream;
 use crate::actors::shelf::Changes;
-use crate::actors::uploads::Seat;
+use crate::actors::uploads::{Crowd, Seat};
 use crate::io::net::frames;
 use crate::io::share::source::Source;
 use crate::model::Bitfield;
@@ -21,10 +21,10 @@ fn pause(units: u32) -> Duration {
     if units < 10_000 { Duration::from_millis(5) } else { Duration::from_millis(100) }
 }
 
-/// The least time between two events that only say how many fetch it, and between two looks at it: in all, and whatever
-/// crowd comes and goes, a thousand a second.
-fn rest(fetching: u32) -> Duration {
-    Duration::from_millis(fetching.into())
+/// The least time between two events that only say how many fetch it, and between two looks at it: over all streams, and
+/// whatever crowd comes and goes, a thousand a second.
+fn rest(crowd: Crowd) -> Duration {
+    Duration::from_millis(crowd.streams.into())
 }
 
 /// What is remembered about one who watches, in bytes: a bit for each unit that it was told of, and one for each that it
@@ -41,8 +41,8 @@ pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut 
     let mut growth = teller.source.growth();
     let pause = pause(units);
     loop {
-        let fetching = *seat.fetching.borrow_and_update();
-        let (next, recount) = (Instant::now() + pause, Instant::now() + rest(fetching));
+        let crowd = *seat.fetching.borrow_and_update();
+        let (fetching, next, recount) = (crowd.nodes, Instant::now() + pause, Instant::now() + rest(crowd));
         let executable = teller.source.executable();
         for event in teller.events(fetching).into_iter().map(|event| HaveEvent { executable, ..event }) {
             let sent = frames::send(&mut stream.send, &event, limits::CONTROL).await;
@@ -81,7 +81,7 @@ async fn end(mut stream: Stream, teller: &Teller, code: Code) {
 }
 
 /// Resolves when another number of nodes fetch it.
-async fn recounted(count: &mut watch::Receiver<u32>, at_first: Instant) -> Result<(), watch::error::RecvError> {
+async fn recounted(count: &mut watch::Receiver<Crowd>, at_first: Instant) -> Result<(), watch::error::RecvError> {
     sleep_until(at_first).await;
     count.changed().await
 }
@@ -169,9 +169,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_crowd_that_comes_and_goes_is_recounted_at_its_pace() {
-        let (counts, mut seen) = watch::channel(100);
+        let hundred = Crowd { nodes: 2, streams: 100 };
+        let (counts, mut seen) = watch::channel(hundred);
         let crowd = tokio::spawn(async move {
-            while counts.send(100).is_ok() {
+            while counts.send(hundred).is_ok() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         });

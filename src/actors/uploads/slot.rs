@@ -135,10 +135,19 @@ impl Upload {
     }
 }
 
+/// Those who fetch a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Crowd {
+    /// How many nodes.
+    pub nodes: u32,
+    /// On how many streams they are told so.
+    pub streams: u32,
+}
+
 /// A node's place among those who fetch a content; left when dropped.
 #[derive(Debug)]
 pub struct Seat {
-    /// How many nodes fetch it now.
-    pub fetching: watch::Receiver<u32>,
+    /// How many fetch it now.
+    pub fetching: watch::Receiver<Crowd>,
     pub(super) _end: Farewell<Message>,
 }

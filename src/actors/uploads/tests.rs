@@ -98,7 +98,7 @@ async fn a_seat_of_a_task_that_is_gone_is_left() {
     let seat = pool.join(id, node(2)).await.expect("joined");
     // The first one's leaving may be behind in the mailbox.
     let mut fetching = seat.fetching.clone();
-    fetching.wait_for(|count| *count == 1).await.expect("pool lives");
+    fetching.wait_for(|crowd| crowd.nodes == 1).await.expect("pool lives");
 }
 
 /// A peer that lets its upload wait loses the slot when others want one; a slow disk is not its fault.
@@ -134,19 +134,27 @@ async fn what_was_sent_to_a_crowd_that_has_gone_does_not_count() {
 }
 
 #[tokio::test]
-async fn the_audience_counts_nodes_not_streams() {
+async fn the_audience_counts_nodes_and_their_streams_wake_nobody() {
     let pool = pool(Capacity::default()).await;
     let id = ContentId::of(b"x");
     let mut one = pool.join(id, node(1)).await.expect("joined");
     let again = pool.join(id, node(1)).await.expect("joined");
     let two = pool.join(id, node(2)).await.expect("joined");
-    assert_eq!(*one.fetching.borrow_and_update(), 2);
+    assert_eq!(*one.fetching.borrow_and_update(), Crowd { nodes: 2, streams: 3 });
     drop(two);
     one.fetching.changed().await.expect("pool lives");
-    assert_eq!(*one.fetching.borrow_and_update(), 1);
+    assert_eq!(*one.fetching.borrow_and_update(), Crowd { nodes: 1, streams: 2 });
     drop(again);
+    let mut more = Vec::new();
+    for _ in 0..3 {
+        more.push(pool.join(id, node(1)).await.expect("joined"));
+    }
+    assert_eq!(one.fetching.has_changed().ok(), Some(false), "the same node, on other streams");
+    assert_eq!(*one.fetching.borrow(), Crowd { nodes: 1, streams: 4 });
+    drop(more);
+    let _three = pool.join(id, node(3)).await.expect("joined");
     one.fetching.changed().await.expect("pool lives");
-    assert_eq!(*one.fetching.borrow(), 1);
+    assert_eq!(one.fetching.borrow().nodes, 2);
 }
 
 #[tokio::test]
