@@ -34,15 +34,15 @@ const CONNECTS: Duration = Duration::from_millis(20);
 /// This many are asked at a time at most: of each so much of a list is received at once,
 const ASKED: usize = 64;
 const SMALL: usize = 1 << 20;
+/// and whoever has the turn to send more, and is slower than this (bytes a second, after a grace), leaves it to one that waits.
+const SLOWEST: u64 = 64 << 10;
+const GRACE: Duration = Duration::from_secs(10);
 /// What a list leaves out is asked of so many,
 const ASKED_LEFT_OUT: usize = 4;
 /// each for so long.
 const LEFT_OUT: Duration = Duration::from_millis(500);
 /// After so long without a list others are looked for on all planes, once.
 const ELSEWHERE: Duration = Duration::from_millis(300);
-/// and whoever has the turn to send more, and is slower than this (bytes a second, after a grace), leaves it to one that waits.
-const SLOWEST: u64 = 64 << 10;
-const GRACE: Duration = Duration::from_secs(10);
 
 /// A collection as a provider has it.
 pub(crate) struct Fetched {
