@@ -265,6 +265,20 @@ fn the_only_provider_that_is_busy_or_has_it_not_for_a_moment_is_asked_again_soon
     is_fetched_though("closing.bin", 3, Refusal::from(Code::Closing), is_fetch);
 }
 
+/// Whatever is asked anew in the moment of the end: what its provider said last is the cause.
+#[test]
+fn one_that_is_busy_to_the_end_is_told_so() {
+    let often = || Refusal { code: Code::Busy, retry_ms: 50 };
+    for sort in [is_watch, is_fetch] {
+        let lab = Lab::new();
+        let tracker = lab.tracker();
+        let script = refusing(u32::MAX, often(), sort);
+        let only = Scripted::start(&tracker, &Guise::file("f"), Content::file(&noise(14, 700_000)), script);
+        let sentence = lab.get(&tracker, &["f", "--wait", "2s", "-o", "result"]).error(6);
+        assert!(sentence.contains("is busy") && sentence.contains(&only.node.short()), "{sentence}");
+    }
+}
+
 /// A tree whose list its only provider refuses `times` times.
 fn tree_refusing(times: u32, refusal: Refusal, wait: &str) -> (Ended, Scripted) {
     let lab = Lab::new();

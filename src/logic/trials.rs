@@ -9,6 +9,8 @@ use crate::logic::transfer::{Record, Why};
 
 /// When all have said that they have not got it: they are asked again for so long, as one that hashes may say so.
 const LAST: Duration = Duration::from_secs(5);
+/// Whoever is asked anew and says nothing for so long is silent; what it said before holds until then.
+const SILENT: Duration = Duration::from_secs(2);
 
 /// Those who are asked, by number.
 #[derive(Debug)]
@@ -23,7 +25,8 @@ pub struct Trials {
 #[derive(Debug, Default, Clone)]
 struct Tried {
     record: Record,
-    asked: bool,
+    /// Since when it is being asked.
+    asked: Option<Duration>,
     /// How often it was asked.
     times: u32,
     /// It has said that it is at work.
@@ -60,12 +63,18 @@ impl Trials {
     /// The next one to be asked, of those that were asked least often. It counts as asked until it has failed.
     pub fn next(&mut self, clock: Duration) -> Option<usize> {
         let now = self.awake.at(clock);
-        let due = |one: &Tried| !one.asked && one.record.why != Some(Why::Lied) && one.record.is_due(now, true);
+        let due =
+            |one: &Tried| one.asked.is_none() && one.record.why != Some(Why::Lied) && one.record.is_due(now, true);
         let all = self.tried.iter().enumerate().filter(|(_, one)| due(one));
         let (number, _) = all.min_by_key(|(_, one)| one.times)?;
         let one = &mut self.tried[number];
-        (one.asked, one.times) = (true, one.times.saturating_add(1));
+        (one.asked, one.times) = (Some(now), one.times.saturating_add(1));
         Some(number)
+    }
+
+    /// How often one was asked.
+    pub fn times(&self, number: usize) -> u32 {
+        self.tried.get(number).map_or(0, |one| one.times)
     }
 
     /// The time in which the process could work, when the clock has run for so long.
@@ -75,7 +84,7 @@ impl Trials {
 
     /// Whether somebody is being asked.
     pub fn is_asking(&self) -> bool {
-        self.tried.iter().any(|one| one.asked)
+        self.tried.iter().any(|one| one.asked.is_some())
     }
 
     /// One that is asked says that it is at work; whether that is `news` is for the caller to say.
@@ -98,7 +107,7 @@ impl Trials {
     pub fn failed(&mut self, number: usize, why: Why, clock: Duration) {
         let now = self.awake.at(clock);
         if let Some(one) = self.tried.get_mut(number) {
-            (one.asked, one.works) = (false, false);
+            (one.asked, one.works) = (None, false);
             one.record.failed(why, now);
         }
     }
@@ -126,10 +135,12 @@ impl Trials {
     }
 
     /// What became of one.
-    pub fn why(&self, number: usize) -> Why {
+    pub fn why(&self, number: usize, clock: Duration) -> Why {
+        let now = self.awake.at(clock);
+        let answers = |one: &Tried| one.asked.is_none_or(|since| now.saturating_sub(since) < SILENT);
         match self.tried.get(number) {
             Some(one) if one.works => Why::Hashing(Duration::ZERO),
-            Some(one) if !one.asked => one.record.why.unwrap_or(Why::Silent),
+            Some(one) if answers(one) => one.record.why.unwrap_or(Why::Silent),
             _ => Why::Silent,
         }
     }
@@ -168,7 +179,7 @@ mod tests {
         let (at, over, asked) = until_over(&mut trials, |_| MISSING);
         assert_eq!((at, over), (ms(5000), Over { waited: None }));
         assert!((8..=12).contains(&asked), "{asked}");
-        assert_eq!(trials.why(1), MISSING);
+        assert_eq!(trials.why(1, at), MISSING);
     }
 
     #[test]
@@ -202,11 +213,31 @@ mod tests {
     }
 
     #[test]
+    fn what_one_said_holds_while_it_is_asked_anew_until_it_is_silent_for_long() {
+        let busy = Why::Busy(ms(200));
+        let mut trials = Trials::new(1, Duration::from_secs(2));
+        assert_eq!(trials.next(ms(0)), Some(0));
+        trials.failed(0, busy, ms(10));
+        let mut clock = ms(0);
+        while clock < ms(1900) {
+            clock += ms(100);
+            trials.tick(clock);
+        }
+        assert_eq!(trials.next(clock), Some(0));
+        assert_eq!(trials.why(0, ms(2000)), busy);
+        while clock < ms(4000) {
+            clock += ms(100);
+            trials.tick(clock);
+        }
+        assert_eq!(trials.why(0, clock), Why::Silent);
+    }
+
+    #[test]
     fn whoever_works_is_waited_for_while_it_gets_on_and_a_stop_does_not_count() {
         let mut trials = Trials::new(1, Duration::from_secs(5));
         let mut clock = ms(0);
         assert_eq!(trials.next(clock), Some(0));
-        assert_eq!(trials.why(0), Why::Silent);
+        assert_eq!(trials.why(0, clock), Why::Silent);
         for _ in 0..100 {
             clock += ms(100);
             trials.tick(clock);
@@ -222,6 +253,6 @@ mod tests {
             trials.works(0, false, clock);
         }
         assert_eq!(trials.over(clock), Some(Over { waited: Some(Duration::from_secs(5)) }));
-        assert_eq!(trials.why(0), Why::Hashing(ms(0)));
+        assert_eq!(trials.why(0, clock), Why::Hashing(ms(0)));
     }
 }

@@ -22,6 +22,7 @@ pub(crate) async fn watch(link: Link, content: Content, actor: ActorRef<Message>
 }
 
 async fn follow(link: &Link, content: Content, actor: &ActorRef<Message>) -> Result<(), CallError> {
+    let _place = link.may_watch().ok_or_else(CallError::many)?;
     let request = Request::Watch(Watch { id: content.id, size: content.size });
     let ((), _to, mut from) = frames::call::<()>(link, &request, limits::CONTROL).await?;
     while let Some(event) = frames::receive_known::<HaveEvent>(&mut from, limits::CONTROL).await? {

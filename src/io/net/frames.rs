@@ -27,6 +27,9 @@ use crate::wire::{Answer, Code, FrameError, Refusal, Request, decode, encode};
 /// An answer must have begun this long after its request.
 pub const ANSWER: Duration = Duration::from_secs(10);
 
+/// When one of many streams may have ended, in milliseconds.
+const MANY_RETRY_MS: u32 = 1000;
+
 /// Between two frames of one stream that are not known: a 64th of a second, the pace of a neighbour's queries.
 const SKIP: Duration = Duration::from_micros(15_625);
 
@@ -60,6 +63,11 @@ impl From<ConnectionError> for CallError {
 }
 
 impl CallError {
+    /// There are as many streams of that kind to the other side as this one may have.
+    pub const fn many() -> Self {
+        Self::Refused(Refusal { code: Code::Busy, retry_ms: MANY_RETRY_MS })
+    }
+
     /// Whether the exchange was lost because its connection gave way to another one between the same nodes: it is to
     /// be asked again there.
     pub fn is_duplicate(&self) -> bool {

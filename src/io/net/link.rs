@@ -10,11 +10,12 @@ use std::time::Duration;
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::io::home::identity;
 use crate::io::net::gate::Permit;
 use crate::io::net::purpose::Purpose;
-use crate::io::net::transport::{CONNECTION_WINDOW, IDLE, MOST_BESIDES};
+use crate::io::net::transport::{CONNECTION_WINDOW, IDLE, LASTING, MOST_BESIDES};
 use crate::model::NodeId;
 use crate::model::address::{Teller, canonical};
 use crate::wire::{Code, Role, Welcome};
@@ -40,6 +41,9 @@ struct Inner {
     wide: AtomicBool,
     /// Bytes for which there is room besides.
     besides: Mutex<u64>,
+    /// Streams that this side may open and that last, by what they are for.
+    watches: Semaphore,
+    fetches: Semaphore,
     _permit: Option<Permit>,
 }
 
@@ -78,7 +82,9 @@ impl Link {
         let remote = canonical(connection.remote_address());
         let wide = AtomicBool::new(false);
         let besides = Mutex::default();
-        Self { inner: Arc::new(Inner { connection, peer, remote, welcome, wide, besides, _permit: permit }) }
+        let [watches, fetches] = [const { Semaphore::const_new(LASTING) }; 2];
+        let inner = Inner { connection, peer, remote, welcome, wide, besides, watches, fetches, _permit: permit };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Who is at the other end.
@@ -154,6 +160,18 @@ impl Link {
     pub fn room(&self, bytes: u64) -> Room {
         self.inner.change_room(|besides| besides.saturating_add(bytes));
         Room { inner: Arc::clone(&self.inner), bytes }
+    }
+
+    /// A stream for a request that is answered for as long as somebody wants to know; none when there are many: it is to be tried
+    /// again later.
+    pub fn may_watch(&self) -> Option<SemaphorePermit<'_>> {
+        self.inner.watches.try_acquire().ok()
+    }
+
+    /// Waits for a stream on which bytes come.
+    pub async fn may_fetch(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed.
+        self.inner.fetches.acquire().await.ok()
     }
 
     /// Whether the connection is lost or closed.

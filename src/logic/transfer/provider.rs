@@ -95,10 +95,11 @@ impl Provider {
         self.holding.is_some() && self.retry_at <= now
     }
 
-    /// Why nothing comes from it now, although it is connected.
+    /// Why nothing comes from it now, although it is connected. What it said holds while it is asked anew, until it is silent.
     pub(super) fn pausing(&self, now: Duration) -> Option<Why> {
         let stalls = if self.quiet(now) >= STALLED { Why::Silent } else { Why::Crawling };
-        self.why_paused.filter(|_| self.retry_at > now).or_else(|| self.is_stalled(now).then_some(stalls))
+        let holds = self.retry_at > now || self.requests.is_empty() || now.saturating_sub(self.last_byte) < STALLED;
+        self.why_paused.filter(|_| holds).or_else(|| self.is_stalled(now).then_some(stalls))
     }
 
     pub(super) fn is_partial(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::io::receive::existing::{Existing, compare_collection, compare_file};
 use crate::io::receive::partial::{Partial, PartialSpec};
 use crate::io::share::hash::Hashed;
 use crate::model::collection::Entry;
-use crate::model::{Collection, Content, ContentId, Hit, Kind, NodeId, SafePath, Wanted};
+use crate::model::{Collection, Content, ContentId, Hit, Kind, NodeId, Provider, SafePath, Wanted};
 use crate::node::error::{Error, Result};
 use crate::node::get::Get;
 use crate::node::get::destination::TargetPath;
@@ -87,11 +87,19 @@ impl Contents {
         }
         let listed = Listed { finder, id, providers: &hit.providers, report };
         let proven = match kept {
-            Some((collection, bytes)) => Proven::Tree(Fetched { bytes, collection, left_out: listed.left_out().await }),
+            Some((collection, bytes)) => {
+                Proven::Tree(Fetched { bytes, collection, left_out: listed.left_out().await, giver: None })
+            }
             None => listed.fetch(request.wait, liars).await?,
         };
         let fetched = match proven {
-            Proven::Tree(fetched) => fetched,
+            Proven::Tree(fetched) => {
+                // It may be none of those that were heard of first.
+                let known = |giver: &Provider| hit.providers.iter().any(|one| one.node == giver.node);
+                let giver = fetched.giver.clone().filter(|giver| !known(giver));
+                hit.providers.extend(giver);
+                fetched
+            }
             Proven::File(file) => {
                 *hit = file;
                 return Self::of_file(hit, id, Self::called(hit, id), request);
@@ -135,7 +143,7 @@ impl Contents {
     }
 
     fn of_tree(fetched: Fetched, id: ContentId, name: SafePath, patterns: &[Pattern]) -> Result<Self> {
-        let Fetched { bytes, collection, left_out } = fetched;
+        let Fetched { bytes, collection, left_out, .. } = fetched;
         let selection = Selection::of(patterns);
         let without = manifest::without(&name, &left_out, |path| selection.takes(path));
         let unwanted = selection.unwanted(&collection);

@@ -1,6 +1,7 @@
 //! Fetches a collection's canonical bytes from whoever has them, and checks them whole before they are used.
-//! Invariant: of each provider at most `SMALL` bytes of a list are in memory, of one at a time more.
+//! Invariant: of each provider at most `SMALL` bytes of a list are in memory, and once more as much as one may have.
 
+mod large;
 mod turns;
 
 use std::pin::pin;
@@ -19,7 +20,7 @@ use crate::logic::transfer::{Why, patience};
 use crate::model::collection::manifest::Intake;
 use crate::model::collection::{CollectionError, MAX_MANIFEST};
 use crate::model::{Collection, ContentId, FoundHit, Hit, Kind, NodeId, Provider, SafePath};
-use crate::node::error::{Error, Result};
+use crate::node::error::{Error, Lack, Result};
 use crate::node::look::Looking;
 use crate::node::look::find::Finder;
 use crate::node::look::trials::{Failure, TICK, Trials};
@@ -31,18 +32,19 @@ use crate::wire::{FrameError, LeftOut, Manifest, ManifestHead, Request, limits};
 const IDLE: Duration = Duration::from_secs(3);
 /// One that is not connected after so long is late, as one that has gone a moment ago and is told of yet.
 const CONNECTS: Duration = Duration::from_millis(20);
-/// This many are asked at a time at most: of each so much of a list is received at once,
+/// This many are asked at a time at most: of each so much of a list is received at once.
 const ASKED: usize = 64;
 const SMALL: usize = 1 << 20;
-/// and whoever has the turn to send more, and is slower than this (bytes a second, after a grace), leaves it to one that waits.
-const SLOWEST: u64 = 64 << 10;
-const GRACE: Duration = Duration::from_secs(10);
+/// A list that comes is a claim until it is whole, and no longer waited for than so many times the wait, and so long at least.
+const LISTS: u32 = 10;
+const LIST: Duration = Duration::from_secs(120);
 /// What a list leaves out is asked of so many,
 const ASKED_LEFT_OUT: usize = 4;
 /// each for so long.
 const LEFT_OUT: Duration = Duration::from_millis(500);
-/// After so long without a list others are looked for on all planes, once.
-const ELSEWHERE: Duration = Duration::from_millis(300);
+/// After so long without a list others are looked for on all planes, then each time after three times as long and so long at
+/// most: one look tells of some of those who are known.
+const ELSEWHERE: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(10));
 
 /// A collection as a provider has it.
 pub(crate) struct Fetched {
@@ -52,6 +54,8 @@ pub(crate) struct Fetched {
     pub(crate) collection: Collection,
     /// What it leaves out of the provider's directory.
     pub(crate) left_out: LeftOut,
+    /// Who gave it; none where it was here.
+    pub(crate) giver: Option<Provider>,
 }
 
 /// A collection whose list is asked for.
@@ -87,35 +91,41 @@ impl Listed<'_> {
         let turns = Arc::new(Turns::new());
         let mut tasks = JoinSet::new();
         let mut ticks = tokio::time::interval(TICK);
-        let (mut elsewhere, mut looked) = (pin!(self.elsewhere()), false);
+        let (mut elsewhere, mut looks) = (pin!(self.elsewhere(0)), 0);
         let (mut proving, mut may_dial) = (JoinSet::new(), false);
+        let longest = (wait * LISTS).max(LIST);
         loop {
             if may_dial
                 && tasks.len() < ASKED
                 && let Some((number, provider)) = trials.next()
             {
                 may_dial = false;
-                let (connections, turns) = (self.finder.connections.clone(), Arc::clone(&turns));
-                tasks.spawn(async move { (number, from_one(&connections, id, &provider, most, &turns).await) });
+                let one = One { provider, times: trials.times(number), turns: Arc::clone(&turns) };
+                let connections = self.finder.connections.clone();
+                tasks.spawn(async move { (number, one.list(&connections, id, most).await) });
             }
             // Where there is no patience whoever was asked may answer.
-            let may_end = !trials.is_asking() || !(wait.is_zero() || turns.is_moving());
-            if may_end
-                && looked
+            let comes = trials.is_asking() && (wait.is_zero() || turns.is_moving());
+            if (!comes || trials.now() >= longest)
+                && looks > 0
                 && proving.is_empty()
                 && let Some(lack) = trials.lack()
             {
+                let lack = if comes { crawling(lack) } else { lack };
                 return Err(Error::NoManifest { id, lack: Box::new(lack) });
             }
             tokio::select! {
                 _ = ticks.tick() => trials.tick(),
                 () = turns.dial(), if !may_dial => may_dial = true,
-                more = &mut elsewhere, if !looked => {
-                    looked = true;
+                more = &mut elsewhere => {
+                    looks += 1;
+                    elsewhere.set(self.elsewhere(looks));
                     let (files, trees): (Vec<_>, _) = more.into_iter().partition(|one| one.hit.kind == Kind::File);
                     trials.add(trees.into_iter().flat_map(|found: FoundHit| found.hit.providers));
-                    let (finder, report) = (self.finder.clone(), self.report.clone());
-                    proving.spawn(async move { Looking { finder: &finder, report: &report }.first_proven(files).await });
+                    if !files.is_empty() && proving.is_empty() {
+                        let (finder, report) = (self.finder.clone(), self.report.clone());
+                        proving.spawn(async move { Looking { finder: &finder, report: &report }.first_proven(files).await });
+                    }
                 }
                 Some(Ok(Some(file))) = proving.join_next() => return Ok(Proven::File(file.hit)),
                 Some(Ok((number, got))) = tasks.join_next() => match got {
@@ -136,9 +146,9 @@ impl Listed<'_> {
         }
     }
 
-    /// What else is said of it, looked for after a moment: those who were heard first may have nothing.
-    async fn elsewhere(&self) -> Vec<FoundHit> {
-        sleep(ELSEWHERE).await;
+    /// What else is said of it, looked for after a moment, the n-th time: those who were heard of may have nothing.
+    async fn elsewhere(&self, times: u32) -> Vec<FoundHit> {
+        sleep((ELSEWHERE.0 * 3_u32.saturating_pow(times.min(8))).min(ELSEWHERE.1)).await;
         let mut found = self.finder.locate(self.id).await.map(|found| found.hits).unwrap_or_default();
         let own = self.finder.own;
         found.iter_mut().for_each(|found| found.hit.providers.retain(|provider| provider.node != own));
@@ -186,38 +196,52 @@ fn unusable(id: ContentId, source: CollectionError) -> Error {
     }
 }
 
-async fn from_one(
-    connections: &ConnectionsRef,
-    id: ContentId,
-    provider: &Provider,
-    most: usize,
-    turns: &Turns,
-) -> Result<Answer, Failure> {
-    let link = connections.to_node(provider.node, provider.addrs.clone());
-    let link = turns.patient(Late::Connection, CONNECTS, link).await?;
-    turns.ask().await;
-    let request = Request::Manifest(Manifest { id });
-    let head = frames::call::<ManifestHead>(&link, &request, limits::CONTROL);
-    let (head, _open, mut recv) = turns.patient(Late::Answer, patience(link.rtt(), 0), head).await?;
-    let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST);
-    let len = len.ok_or(frames::CallError::Frame(FrameError::Unknown))?;
-    let mut receiving =
-        Receiving { intake: Intake::new(most, len.min(SMALL)), left: len, pace: Pace::without_pause(IDLE) };
-    let first = receiving.first(&mut recv, turns);
-    turns.patient(Late::Answer, patience(link.rtt(), head.len), first).await?;
-    let turn = if receiving.left > 0 { turns.large().await } else { None };
-    receiving.rest(&link, &mut recv, turns).await?;
-    let intake = receiving.intake;
-    let left_out = head.left_out;
-    let checked = tokio::task::spawn_blocking(move || intake.end().read(id));
-    let read = checked.await;
-    drop(turn);
-    match read {
-        Ok(Some(read)) => Ok(Answer::Right(read.map(|(collection, bytes)| Fetched { bytes, collection, left_out }))),
-        Ok(None) => Ok(Answer::Wrong),
-        Err(error) => {
-            tracing::error!(%error, "checking a collection's list failed");
-            Err(Why::Failing.into())
+/// Those of whom nothing else is known kept it waiting with bytes that came.
+fn crawling(mut lack: Lack) -> Lack {
+    let quiet = lack.providers.iter_mut().filter(|one| one.why == Why::Silent);
+    quiet.for_each(|one| one.why = Why::Crawling);
+    lack
+}
+
+/// One that is asked.
+struct One {
+    provider: Provider,
+    /// The n-th time.
+    times: u32,
+    turns: Arc<Turns>,
+}
+
+impl One {
+    async fn list(self, connections: &ConnectionsRef, id: ContentId, most: usize) -> Result<Answer, Failure> {
+        let Self { provider, times, turns } = self;
+        let link = connections.to_node(provider.node, provider.addrs.clone());
+        let link = turns.patient(Late::Connection, CONNECTS, link).await?;
+        turns.ask().await;
+        let request = Request::Manifest(Manifest { id });
+        let head = frames::call::<ManifestHead>(&link, &request, limits::CONTROL);
+        let (head, _open, mut recv) = turns.patient(Late::Answer, patience(link.rtt(), 0), head).await?;
+        let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST);
+        let len = len.ok_or(frames::CallError::Frame(FrameError::Unknown))?;
+        let mut receiving =
+            Receiving { intake: Intake::new(most, len.min(SMALL)), left: len, pace: Pace::without_pause(IDLE) };
+        let first = receiving.first(&mut recv, &turns);
+        turns.patient(Late::Answer, patience(link.rtt(), head.len), first).await?;
+        let turn = if receiving.left > 0 { Some(turns.large.take(receiving.left).await) } else { None };
+        receiving.rest(&link, &mut recv, &turns, times).await?;
+        let intake = receiving.intake;
+        let read = tokio::task::spawn_blocking(move || intake.end().read(id)).await;
+        drop(turn);
+        let left_out = head.left_out;
+        match read {
+            Ok(Some(read)) => Ok(Answer::Right(read.map(|(collection, bytes)| {
+                let giver = Some(provider);
+                Fetched { bytes, collection, left_out, giver }
+            }))),
+            Ok(None) => Ok(Answer::Wrong),
+            Err(error) => {
+                tracing::error!(%error, "checking a collection's list failed");
+                Err(Why::Failing.into())
+            }
         }
     }
 }
@@ -240,8 +264,14 @@ impl Receiving {
         Ok(())
     }
 
-    /// What is received of one at a time, whose turn it is.
-    async fn rest(&mut self, link: &Link, recv: &mut RecvStream, turns: &Turns) -> Result<(), frames::CallError> {
+    /// What is received of one whose turn it is, which is asked for the n-th time.
+    async fn rest(
+        &mut self,
+        link: &Link,
+        recv: &mut RecvStream,
+        turns: &Turns,
+        times: u32,
+    ) -> Result<(), frames::CallError> {
         if self.left == 0 {
             return Ok(());
         }
@@ -251,8 +281,7 @@ impl Receiving {
         self.pace = Pace::without_pause(IDLE);
         while self.left > 0 {
             moving.add(self.piece(recv, self.left).await?);
-            let due = begun.elapsed().saturating_sub(GRACE).as_secs() * SLOWEST;
-            if turns.are_wanted() && ((all - self.left) as u64) < due {
+            if turns.large.is_over((all - self.left, all), begun.elapsed(), times) {
                 return Err(frames::CallError::TimedOut);
             }
         }

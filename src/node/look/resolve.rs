@@ -20,9 +20,10 @@ use crate::node::look::trials::{Failure, TICK, Trials};
 use crate::node::types::Phase;
 use crate::wire::{Request, Resolve, ResolveEvent, limits};
 
-/// Without news from those who hash, another one is asked as well, which has to hash it too, then.
-const STALLED: Duration = Duration::from_secs(10);
-/// Without a word from anybody as many as were asked are asked as well.
+/// After so long as many as were asked are asked as well, whoever says to be at work: that is a claim, and those who share it hash
+/// it sooner or later anyway.
+const WORKING: Duration = Duration::from_secs(1);
+/// The same without a word from anybody.
 const SILENT: Duration = Duration::from_millis(300);
 /// Events of those who are asked that wait to be taken.
 const EVENTS: usize = 16;
@@ -30,7 +31,7 @@ const EVENTS: usize = 16;
 /// Once one has an id, how long the others have to say whether it is theirs, too (design, section 9, "Which one").
 const OTHERS: Duration = Duration::from_millis(300);
 /// A small file may grow by so much between its offer and its id.
-const GROWN: u64 = 64 << 20;
+const GROWN: u64 = 16 << 20;
 /// So many others are asked at most.
 const ASKED: usize = 16;
 
@@ -79,12 +80,12 @@ impl Looking<'_> {
         let (tell, mut told) = mpsc::channel(EVENTS);
         let mut tasks = JoinSet::new();
         let mut ticks = tokio::time::interval(TICK);
-        let (mut news, mut asked) = (Instant::now(), 0);
+        let (mut last, mut asked) = (Instant::now(), 0);
         loop {
-            let (pause, more) = if trials.is_working() { (STALLED, 1) } else { (SILENT, asked.clamp(1, ASKED)) };
-            if !trials.is_asking() || news.elapsed() >= pause {
-                for (number, provider) in std::iter::from_fn(|| trials.next()).take(more) {
-                    (news, asked) = (Instant::now(), asked + 1);
+            let pause = if trials.is_working() { WORKING } else { SILENT };
+            if !trials.is_asking() || last.elapsed() >= pause {
+                for (number, provider) in std::iter::from_fn(|| trials.next()).take(asked.clamp(1, ASKED)) {
+                    (last, asked) = (Instant::now(), asked + 1);
                     let what = (name.clone(), hit.kind);
                     tasks.spawn(ask(self.finder.connections.clone(), provider, what, number, tell.clone()));
                 }
@@ -102,9 +103,6 @@ impl Looking<'_> {
                     Told::Hashing(done, total) => {
                         self.report.hashing(done, total, Some(trials.node(number)));
                         let gets_on = rising[number].see((done, total), bound, trials.now());
-                        if gets_on {
-                            news = Instant::now();
-                        }
                         trials.works(number, gets_on);
                     }
                     Told::Resolved(offer, id) => return Ok((trials.provider(number).clone(), offer, id)),

@@ -113,6 +113,11 @@ impl Trials {
         Some((number, self.providers[number].0.clone()))
     }
 
+    /// How often the one with this number was asked.
+    pub(crate) fn times(&self, number: usize) -> u32 {
+        self.machine.times(number)
+    }
+
     /// Whether somebody is being asked.
     pub(crate) fn is_asking(&self) -> bool {
         self.machine.is_asking()
@@ -136,11 +141,12 @@ impl Trials {
 
     /// Why it cannot be had, once it is time to give up.
     pub(crate) fn lack(&mut self) -> Option<Lack> {
-        let over = self.machine.over(self.started.elapsed())?;
+        let clock = self.started.elapsed();
+        let over = self.machine.over(clock)?;
         let trouble = |(number, (provider, error)): (usize, &(Provider, Option<ConnectError>))| Trouble {
             node: provider.node,
             addr: provider.addrs.first().copied(),
-            why: self.machine.why(number),
+            why: self.machine.why(number, clock),
             error: error.clone(),
         };
         let providers = self.providers.iter().enumerate().map(trouble).collect();

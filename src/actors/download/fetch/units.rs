@@ -62,6 +62,7 @@ struct Batch {
 impl Intake<'_> {
     async fn run(&mut self, request: Request) -> Result<(), Stop> {
         self.ask.link.widen();
+        let _place = self.ask.clocks.over(Wait::Limit, self.ask.link.may_fetch()).await;
         let calling = frames::call::<()>(&self.ask.link, &request, limits::CONTROL);
         let answered = self.ask.clocks.over(Wait::Bytes, calling).await;
         let ((), _to, mut from) = answered.map_err(|error| self.stop(error))?;

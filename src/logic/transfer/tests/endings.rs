@@ -149,6 +149,8 @@ fn one_that_is_busy_says_so_until_it_gives() {
     assert_eq!(pausing(&transfer, ms(20)), Some(Why::Busy(ms(1000))));
     assert!(transfer.has_hope());
     let (request, _, units) = fetches(&transfer.handle(Input::Tick, ms(1010))).remove(0);
+    assert_eq!(pausing(&transfer, ms(1050)), Some(Why::Busy(ms(1000))), "asked anew, it has said nothing else yet");
+    assert_eq!(pausing(&transfer, ms(3100)), Some(Why::Silent));
     transfer.handle(Input::Proven { request, units }, ms(1100));
     assert_eq!(pausing(&transfer, ms(1100)), None);
     // Broken off in the middle: it hashes again, and says so until it gives.

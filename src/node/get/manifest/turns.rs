@@ -2,11 +2,12 @@
 //! more come, so that however many are silent, the first that is not is asked soon; one by one while nobody is.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
+
+use super::large::Large;
 
 /// How many come instead of one that is late.
 const MORE: usize = 2;
@@ -20,9 +21,7 @@ pub(super) struct Turns {
     /// To be asked, of those that are connected.
     asks: Semaphore,
     /// To send more than is received from all at once.
-    large: Semaphore,
-    /// Who waits for that.
-    waiting: AtomicUsize,
+    pub(super) large: Large,
     /// When somebody moved last.
     moved: Mutex<Option<Instant>>,
 }
@@ -39,8 +38,8 @@ pub(super) enum Late {
 impl Turns {
     /// The first one's.
     pub(super) const fn new() -> Self {
-        let [dials, asks, large] = [const { Semaphore::const_new(1) }; 3];
-        Self { dials, asks, large, waiting: AtomicUsize::new(0), moved: Mutex::new(None) }
+        let [dials, asks] = [const { Semaphore::const_new(1) }; 2];
+        Self { dials, asks, large: Large::new(), moved: Mutex::new(None) }
     }
 
     /// Waits for the turn to dial one.
@@ -51,20 +50,6 @@ impl Turns {
     /// Waits for the turn to ask one.
     pub(super) async fn ask(&self) {
         take(&self.asks).await;
-    }
-
-    /// Waits for the turn to receive much from one, which is over when this is dropped.
-    pub(super) async fn large(&self) -> Option<SemaphorePermit<'_>> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        // Who is dropped while it waits leaves all turns with it: the whole look is over then.
-        let turn = self.large.acquire().await.ok();
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        turn
-    }
-
-    /// Whether somebody waits for that.
-    pub(super) fn are_wanted(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// One has failed: another comes instead.
