@@ -9,8 +9,8 @@ use qshare::wire::Delta;
 
 use common::scripted::{Content, Guise, Script, Scripted};
 use common::trickling::{
-    answers_trickle, events_trickle, lists_trickle, manifests_never, manifests_trickle, resolves_trickle,
-    units_break_off, units_trickle,
+    answers_trickle, events_trickle, lists_trickle, manifests_great, manifests_never, manifests_trickle,
+    resolves_at_once, resolves_rise, resolves_trickle, units_break_off, units_trickle,
 };
 use common::{Lab, Node, noise};
 
@@ -141,19 +141,37 @@ fn lists_of_collections_that_many_never_send_end_with_the_wait() {
     assert!(silent.iter().all(|liar| asked(liar) <= 1), "{:?}", silent.iter().map(asked).collect::<Vec<_>>());
 }
 
+#[test]
+fn great_lists_of_many_keep_no_smaller_one_waiting() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    // Its list is longer than what is received of all at once.
+    let names: Vec<_> = (0..9000).map(|number| format!("{number:0>120}")).collect();
+    names.iter().for_each(|name| drop(lab.file(&format!("shared/both/{name}"), b"")));
+    let lines = names.iter().map(|name| format!("f 0 {} {name}\n", ContentId::of(b"")));
+    let manifest = format!("qshare-collection-1\n{}", lines.collect::<String>());
+    let great =
+        |_| Scripted::start(&tracker, &Guise::tree("both"), Content::tree(manifest.as_bytes(), &[]), manifests_great());
+    let great: Vec<_> = (0..8).map(great).collect();
+    let _share = lab.share(&tracker, &[&lab.path("shared/both")], &[]);
+    lab.get(&tracker, &["both", "-o", "out"]).done();
+    assert_eq!(fs::read_dir(lab.path("out")).expect("published").count(), names.len());
+    eprintln!("asked: {:?}", great.iter().map(|liar| liar.asked.manifests()).collect::<Vec<_>>());
+}
+
 /// Something that its provider has not hashed yet.
-fn unhashed(tracker: &Node, name: &str, size: usize) -> Scripted {
+fn unhashed(tracker: &Node, name: &str, size: usize, script: Script) -> Scripted {
     let name = SafePath::parse(name).expect("a name");
     let offer = Offer::file(name, size as u64, None);
     let delta = Delta { add: vec![offer], ..Delta::default() };
-    Scripted::announcing(tracker, &delta, false, Content::file(b""), resolves_trickle())
+    Scripted::announcing(tracker, &delta, false, Content::file(&noise(8, size)), script)
 }
 
 #[test]
 fn hashing_that_trickles_ends_with_the_wait() {
     let lab = Lab::new();
     let tracker = lab.tracker();
-    let slow = unhashed(&tracker, "slow.bin", MIB);
+    let slow = unhashed(&tracker, "slow.bin", MIB, resolves_trickle());
     let ended = lab.get(&tracker, &["slow.bin", "--wait", "5s"]);
     let sentence = ended.error(6);
     assert!(sentence.contains(&slow.node.short()), "{sentence}: {ended:#?}");
@@ -167,8 +185,31 @@ fn hashing_that_trickles_holds_nothing_up() {
     let (bytes, tracker) = (noise(5, MIB), lab.tracker());
     let file = lab.file("shared/both.bin", &bytes);
     let share = lab.share(&tracker, &[&file], &[]);
-    let _slow = unhashed(&tracker, "both.bin", bytes.len());
+    let _slow = unhashed(&tracker, "both.bin", bytes.len(), resolves_trickle());
     let ended = lab.get(&tracker, &["both.bin"]);
     assert!(fs::read(lab.path("both.bin")).expect("published") == bytes);
     assert_eq!(ended.done()["providers"][0]["node"].as_str(), Some(&*share.id));
+}
+
+#[test]
+fn hashing_that_rises_at_many_holds_nothing_up() {
+    let lab = Lab::new();
+    let (bytes, tracker) = (noise(8, MIB), lab.tracker());
+    let rising = |_| unhashed(&tracker, "both.bin", bytes.len(), resolves_rise());
+    let rising: Vec<_> = (0..12).map(rising).collect();
+    let honest = unhashed(&tracker, "both.bin", bytes.len(), resolves_at_once("both.bin", &bytes));
+    let ended = lab.get(&tracker, &["both.bin"]);
+    assert!(fs::read(lab.path("both.bin")).expect("published") == bytes);
+    assert_eq!(ended.done()["providers"][0]["node"].as_str(), Some(&*honest.node.to_string()));
+    assert!(rising.iter().all(|liar| liar.asked.all() <= 2), "each is asked once, and once more what it has");
+}
+
+#[test]
+fn hashing_that_rises_for_ever_ends() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let rising = |_| unhashed(&tracker, "slow.bin", 10, resolves_rise());
+    let rising: Vec<_> = (0..3).map(rising).collect();
+    let sentence = lab.get(&tracker, &["slow.bin", "--wait", "2s"]).error(6);
+    assert!(rising.iter().any(|liar| sentence.contains(&liar.node.short())), "{sentence}");
 }

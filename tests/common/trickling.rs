@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qshare::actors::serve::Stream;
-use qshare::wire::{LeftOut, ManifestHead, Request, limits};
+use qshare::io::net::frames;
+use qshare::model::{ContentId, Offer, SafePath};
+use qshare::wire::{LeftOut, ManifestHead, Request, ResolveEvent, limits};
 
 use super::scripted::{Answering, Content, Script, honest, list_of, record, units};
 
@@ -114,5 +116,54 @@ pub fn resolves_trickle() -> Script {
     slowly(|request, _| {
         let Request::Resolve(_) = request else { return None };
         Some((GRANTED.to_vec(), [&60_000_u32.to_be_bytes()[..], &[0xc0; 5000]].concat()))
+    })
+}
+
+/// The head of a list of 100 MB, and then so much of it as a slow line carries: 100 KB a second.
+pub fn manifests_great() -> Script {
+    Arc::new(|request, content, mut stream: Stream| match request {
+        Request::Manifest(_) => Box::pin(async move {
+            let head = ManifestHead { len: 100_000_000, left_out: LeftOut::default() };
+            let _ = stream.grant(head, limits::CONTROL).await;
+            let _ = stream.send.write_all(&vec![b'a'; 1 << 20]).await;
+            while stream.send.write_all(&[b'a'; 10_000]).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }) as Answering,
+        request => Box::pin(honest(request, content, stream)),
+    })
+}
+
+/// What is to be hashed is hashed at 1 MiB a second, as it says.
+pub fn resolves_rise() -> Script {
+    Arc::new(|request, content, mut stream: Stream| match request {
+        Request::Resolve(_) => Box::pin(async move {
+            let _ = stream.grant((), limits::CONTROL).await;
+            for step in 0.. {
+                let event = ResolveEvent::Hashing(step * (1 << 18), 1 << 40);
+                if frames::send(&mut stream.send, &event, limits::CONTROL).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+        }) as Answering,
+        request => Box::pin(honest(request, content, stream)),
+    })
+}
+
+/// What is to be hashed has an id at once.
+pub fn resolves_at_once(name: &'static str, bytes: &[u8]) -> Script {
+    let name = SafePath::parse(name).expect("a name");
+    let offer = Offer::file(name, bytes.len() as u64, Some(ContentId::of(bytes)));
+    Arc::new(move |request, content, mut stream: Stream| match request {
+        Request::Resolve(_) => {
+            let event = ResolveEvent::Done(offer.clone());
+            Box::pin(async move {
+                let _ = stream.grant((), limits::CONTROL).await;
+                let _ = frames::send(&mut stream.send, &event, limits::CONTROL).await;
+                stream.finish();
+            }) as Answering
+        }
+        request => Box::pin(honest(request, content, stream)),
     })
 }

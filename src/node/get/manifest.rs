@@ -12,6 +12,7 @@ use quinn::RecvStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use self::large::Turn;
 use self::turns::{Late, Turns};
 use crate::actors::connections::ConnectionsRef;
 use crate::io::net::frames::{self, Pace, Pieces as _};
@@ -226,8 +227,15 @@ impl One {
             Receiving { intake: Intake::new(most, len.min(SMALL)), left: len, pace: Pace::without_pause(IDLE) };
         let first = receiving.first(&mut recv, &turns);
         turns.patient(Late::Answer, patience(link.rtt(), head.len), first).await?;
-        let turn = if receiving.left > 0 { Some(turns.large.take(receiving.left).await) } else { None };
-        receiving.rest(&link, &mut recv, &turns, times).await?;
+        let turn = match receiving.left {
+            0 => None,
+            left => {
+                let (open, turns) = ((&link, &mut recv), &turns);
+                turns
+                    .patient(Late::Answer, patience(link.rtt(), SMALL as u64), receiving.rest(open, turns, times))
+                    .await?
+            }
+        };
         let intake = receiving.intake;
         let read = tokio::task::spawn_blocking(move || intake.end().read(id)).await;
         drop(turn);
@@ -264,20 +272,18 @@ impl Receiving {
         Ok(())
     }
 
-    /// What is received of one whose turn it is, which is asked for the n-th time.
-    async fn rest(
+    /// What is received of one whose turn it is, which is asked for the n-th time, and that turn.
+    async fn rest<'t>(
         &mut self,
-        link: &Link,
-        recv: &mut RecvStream,
-        turns: &Turns,
+        (link, recv): (&Link, &mut RecvStream),
+        turns: &'t Turns,
         times: u32,
-    ) -> Result<(), frames::CallError> {
-        if self.left == 0 {
-            return Ok(());
-        }
+    ) -> Result<Option<Turn<'t>>, frames::CallError> {
+        let all = self.left;
+        let turn = turns.large.take(all).await;
         link.widen();
-        self.intake.reserve(self.left);
-        let (mut moving, begun, all) = (turns.moving(), Instant::now(), self.left);
+        self.intake.reserve(all);
+        let (mut moving, begun) = (turns.moving(), Instant::now());
         self.pace = Pace::without_pause(IDLE);
         while self.left > 0 {
             moving.add(self.piece(recv, self.left).await?);
@@ -285,7 +291,7 @@ impl Receiving {
                 return Err(frames::CallError::TimedOut);
             }
         }
-        Ok(())
+        Ok(Some(turn))
     }
 
     async fn piece(&mut self, recv: &mut RecvStream, most: usize) -> Result<usize, frames::CallError> {

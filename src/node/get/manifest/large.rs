@@ -10,10 +10,11 @@ use tokio::sync::Notify;
 
 use crate::model::collection::MAX_MANIFEST;
 
-/// Whoever sends is not sent away before so long, and for twice as long each time it is asked again;
+/// Whoever sends is not sent away before so long, twice as long each time it is asked again;
 const TERM: Duration = Duration::from_secs(2);
-/// and not if the rest takes at most so many times what it had, at its rate.
-const REST: u32 = 8;
+/// nor where the rest takes at most so many times what it took so far, at its rate: if one waits that needs less, and if those who
+/// wait need as much, for they are hardly faster.
+const REST: (u32, u32) = (1, 32);
 
 /// All turns.
 #[derive(Debug)]
@@ -98,8 +99,12 @@ impl Large {
     /// Whether one that has sent `had` of `all` bytes in so long, asked for the n-th time, has to make room for those who wait.
     pub(super) fn is_over(&self, (had, all): (usize, usize), lasted: Duration, times: u32) -> bool {
         let term = TERM * 2_u32.saturating_pow(times.saturating_sub(1)).min(1 << 10);
-        let rest = lasted.mul_f64((all - had) as f64 / had.max(1) as f64);
-        lasted >= term && rest > lasted * REST && !self.lock().waiting.is_empty()
+        if lasted < term {
+            return false;
+        }
+        let Some((least, _)) = self.lock().waiting.first().copied() else { return false };
+        let times = if least < all { REST.0 } else { REST.1 };
+        (all - had) as f64 > had as f64 * f64::from(times)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) {
@@ -160,14 +165,15 @@ mod tests {
     async fn whoever_is_slow_makes_room_for_those_who_wait() {
         let (turns, s) = (Large::new(), Duration::from_secs);
         let _held = turns.take(MAX_MANIFEST).await;
-        assert!(!turns.is_over((MIB, 100 * MIB), s(60), 1), "nobody waits");
-        let mut another = Box::pin(turns.take(MIB));
-        assert!(waits(&mut another).await);
-        assert!(!turns.is_over((0, 100 * MIB), s(1), 1));
-        assert!(turns.is_over((0, 100 * MIB), s(2), 1));
-        assert!(turns.is_over((MIB, 100 * MIB), s(3), 1));
-        assert!(!turns.is_over((20 * MIB, 100 * MIB), s(3), 1), "it is there soon");
-        assert!(!turns.is_over((MIB, 100 * MIB), s(3), 2), "asked again it has longer");
-        assert!(turns.is_over((MIB, 100 * MIB), s(4), 2));
+        let over = |mib, seconds, times| turns.is_over((mib * MIB, 100 * MIB), s(seconds), times);
+        assert!(!over(1, 60, 1), "nobody waits");
+        let mut same = Box::pin(turns.take(100 * MIB));
+        assert!(waits(&mut same).await);
+        assert!(over(0, 2, 1) && over(3, 60, 1) && !over(0, 1, 1));
+        assert!(!over(4, 2, 1), "the other is hardly faster");
+        let mut less = Box::pin(turns.take(MIB));
+        assert!(waits(&mut less).await);
+        assert!(over(40, 2, 1) && !over(60, 2, 1), "it is there soon");
+        assert!(!over(40, 3, 2) && over(40, 4, 2), "asked again it has longer");
     }
 }
