@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use directories::BaseDirs;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::Cause;
 
@@ -42,12 +42,15 @@ pub enum ConfigError {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// Trackers, as `[ID@]HOST[:PORT]`.
+    #[serde(deserialize_with = "one_or_many")]
     pub trackers: Vec<String>,
     /// Nodes that are asked too, as `[ID@]HOST[:PORT]`.
+    #[serde(deserialize_with = "one_or_many")]
     pub peers: Vec<String>,
     /// What is shared besides the command line's paths.
     pub share: Vec<NamedPath>,
     /// Globs of what is not shared.
+    #[serde(deserialize_with = "one_or_many")]
     pub exclude: Vec<String>,
     /// What concerns nodes.
     pub node: NodeConfig,
@@ -74,10 +77,13 @@ pub struct NodeConfig {
     /// `ADDR[:PORT]` or `auto`.
     pub listen: String,
     /// A rate or `none`.
+    #[serde(deserialize_with = "text_or_number")]
     pub download_limit: String,
     /// A rate or `none`.
+    #[serde(deserialize_with = "text_or_number")]
     pub upload_limit: String,
     /// A number of seconds, or a duration with units.
+    #[serde(deserialize_with = "text_or_number")]
     pub wait: String,
     /// How many hits a search shows.
     pub limit_hits: u32,
@@ -113,6 +119,7 @@ pub struct InboxConfig {
     /// Where to; the downloads when empty.
     pub dir: PathBuf,
     /// A size.
+    #[serde(deserialize_with = "text_or_number")]
     pub limit: String,
     /// The most files of one offer that is accepted without a person.
     pub max_files: u32,
@@ -188,9 +195,57 @@ impl Config {
             let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
             let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             let setting = error.span().and_then(|span| setting(text, span.start)).unwrap_or_default();
-            format!("{place}{setting}{}", error.message().replace('\n', " "))
+            format!("{place}{setting}{}", plainly(&error.message().replace('\n', " ")))
         })
     }
+}
+
+/// A text, or the number that it would be: `wait = 5` is what `--wait 5` is.
+fn text_or_number<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "invalid value, expected a string or a number")]
+    enum Either {
+        Text(String),
+        Whole(u64),
+        Broken(f64),
+    }
+    Ok(match Either::deserialize(from)? {
+        Either::Text(text) => text,
+        Either::Whole(number) => number.to_string(),
+        Either::Broken(number) => number.to_string(),
+    })
+}
+
+/// A list, or the only thing in it.
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "invalid value, expected a sequence")]
+    enum Either {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Either::deserialize(from)? {
+        Either::One(one) => vec![one],
+        Either::Many(many) => many,
+    })
+}
+
+/// What a value is to be, in words of who writes it, for `invalid type: integer `4`, expected a string`.
+fn plainly(message: &str) -> String {
+    let Some((found, expected)) = message.rsplit_once(", expected ").filter(|_| message.starts_with("invalid ")) else {
+        return message.to_owned();
+    };
+    let found = found.split_once(": ").map(|(_, found)| format!("{found} is refused; ")).unwrap_or_default();
+    let write = match expected {
+        "a string" | "path string" => "a text in quotes, such as \"x\"",
+        "a string or a number" => "a number, or a text in quotes, such as \"5m\"",
+        "a sequence" => "a list of texts in quotes, such as [\"x\", \"y\"]",
+        "a boolean" => "true or false, without quotes",
+        "u32" => "a whole number from 0 to 4294967295, without quotes",
+        other if other.starts_with("struct ") => "a table: a line such as [node] with settings below it",
+        other => other,
+    };
+    format!("{found}write {write}")
 }
 
 /// The setting whose value begins at this byte: `node.listen: `; none where no value does.
@@ -296,9 +351,38 @@ mod tests {
             assert!(cause.starts_with(line) && !cause.contains('\n'), "{cause}");
         }
         let cause = |text| Config::parse(text).expect_err(text);
-        assert!(cause("trackers = 'x'").starts_with("line 1: trackers: "), "{}", cause("trackers = 'x'"));
+        assert!(cause("trackers = 7").starts_with("line 1: trackers: "), "{}", cause("trackers = 7"));
         let listen = cause("peers = []\n\n[node]\nlisten = 4");
         assert!(listen.starts_with("line 4: node.listen: "), "{listen}");
+    }
+
+    #[test]
+    fn a_number_needs_no_quotes_and_one_thing_no_list() {
+        let text = "trackers = 'x'\npeers = ['a', 'b']\nexclude = '*.o'\n[inbox]\nlimit = 9\n[node]\nwait = 1.5\nupload-limit = 7\n";
+        let config = Config::parse(text).expect("right");
+        assert_eq!(
+            (config.trackers, config.peers.len(), config.exclude),
+            (vec!["x".to_owned()], 2, vec!["*.o".to_owned()])
+        );
+        assert_eq!([config.inbox.limit, config.node.wait, config.node.upload_limit], ["9", "1.5", "7"]);
+    }
+
+    #[test]
+    fn what_a_value_is_to_be_is_said_in_words_of_who_writes_it() {
+        for (text, told) in [
+            ("trackers = 7", "write a list of texts"),
+            ("peers = [7]", "write a list of texts"),
+            ("node = 7", "write a table"),
+            ("share = 'x'", "write a list"),
+            ("[node]\nlisten = 7", "integer `7` is refused; write a text in quotes"),
+            ("[node]\nwait = true", "write a number, or a text in quotes"),
+            ("[node]\nlan = 'yes'", "write true or false"),
+            ("[node]\nlimit-hits = '5'", "write a whole number"),
+            ("[tracker]\nallow = 5", "write a text in quotes"),
+        ] {
+            let cause = Config::parse(text).expect_err(text);
+            assert!(cause.contains(told) && !cause.contains("expected"), "{text}: {cause}");
+        }
     }
 
     #[cfg(unix)]

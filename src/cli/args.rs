@@ -219,7 +219,7 @@ pub(crate) fn any_peer(text: &str) -> Result<PeerRef, String> {
 /// Why it is no place, and where an id is to be had.
 fn misread(error: TargetError) -> String {
     match error {
-        TargetError::Form(_) => error.to_string(),
+        TargetError::Bare(_) | TargetError::Form(_) => error.to_string(),
         TargetError::Id(_) => format!("{error}, which `qshare id` prints there and `qshare peers --wide` here"),
     }
 }

@@ -59,7 +59,11 @@ pub(crate) async fn ask(
             let mut line = String::new();
             io::stdin().lock().read_line(&mut line).map(|read| (read > 0).then_some(line))
         });
-        let line = heed(signals, line).await?.map_err(anyhow::Error::from)?.map_err(anyhow::Error::from)?;
+        let line = heed(signals, line).await.inspect_err(|_| {
+            // What the terminal has shown of the key is no place for the next thing.
+            context.output.note("");
+        });
+        let line = line?.map_err(anyhow::Error::from)?.map_err(anyhow::Error::from)?;
         let Some(line) = line else { return Ok(Vec::new()) };
         match chooser.answer(&line) {
             ControlFlow::Break(chosen) => return Ok(chosen),

@@ -96,6 +96,10 @@ fn commands() -> String {
         if below.is_empty() {
             text += &section(command.clone());
         } else {
+            // One that does something without a word, too, and has options for that.
+            if command.get_arguments().any(|arg| !is_global(arg) && arg.get_id() != "help") {
+                text += &section(command.clone());
+            }
             below.into_iter().for_each(|command| text += &section(command));
         }
     }

@@ -22,6 +22,9 @@ pub enum TargetError {
     /// Its form is another.
     #[error("`{0}` is not [ID@]HOST:PORT (a port is 1 to 65535, and an IPv6 address stands in brackets)")]
     Form(String),
+    /// An IPv6 address, of whose colons none is a port's.
+    #[error("`{0}` is an IPv6 address, which stands in brackets: write `[{0}]` or `[{0}]:PORT`")]
+    Bare(Ipv6Addr),
 }
 
 /// A tracker or peer as people write it: `HOST:PORT` or `ID@HOST:PORT`.
@@ -68,11 +71,12 @@ impl PeerTarget {
     }
 
     fn read(text: &str, default: Option<u16>) -> Result<Self, TargetError> {
-        let error = || TargetError::Form(text.to_owned());
+        let form = || TargetError::Form(text.to_owned());
         let (id, rest) = match text.split_once('@') {
             Some((id, rest)) => (Some(id.parse().map_err(|_| TargetError::Id(id.to_owned()))?), rest),
             None => (None, text),
         };
+        let error = || rest.parse().map_or_else(|_| form(), TargetError::Bare);
         let (host, port) = host_and_port(rest).ok_or_else(error)?;
         let port = match port {
             Some(port) => port.parse().ok().filter(|port| *port != 0),
@@ -284,6 +288,8 @@ mod tests {
             PeerTarget::parse(&format!("{id}@lab1"), 5).map(|target| (target.id, target.port)),
             Ok((Some(id), 5))
         );
+        let bare = PeerTarget::parse("fd66::1", 7).expect_err("no brackets").to_string();
+        assert!(bare.contains("`[fd66::1]:PORT`"), "{bare}");
         for wrong in ["", "lab1:", "lab1:0", "fd66::1", "[fd66::1", "[fd66::1]7", "a b", "a/b", "-x", "x@lab1"] {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }

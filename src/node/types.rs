@@ -283,7 +283,7 @@ impl FromStr for PeerRef {
         if text.contains([':', '@', '[']) {
             return PeerTarget::parse(text, NODE_PORT).map(Self::Target).map_err(|wrong| match wrong {
                 TargetError::Form(_) => error(),
-                TargetError::Id(_) => PeerRefError::Target(wrong),
+                TargetError::Bare(_) | TargetError::Id(_) => PeerRefError::Target(wrong),
             });
         }
         if let Ok(id) = text.parse() {

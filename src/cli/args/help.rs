@@ -8,7 +8,7 @@ const GLOBAL: &str = "Global: --tracker HOST, --peer HOST, --no-lan, --home DIR,
 
 /// How the process ends.
 const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing found; 4 several things are meant; 6 not all \
-                     of it came, what did is kept; 129, 130, 143 stopped by a hang-up, Ctrl-C, a termination. `share` and `tracker` end with 0 when they are stopped.";
+                     of it came, what did is kept; 129, 130, 143 stopped by a hang-up, Ctrl-C, a termination. `share`, `node`, `tracker`, `events`, `inbox watch`, `bench --listen`, and `get --seed` once it is there, end with 0 when they are stopped.";
 
 /// The command that is meant, a command line, and what that does; nothing where it says it all.
 type Example = (&'static str, &'static str, &'static str);
@@ -134,11 +134,24 @@ pub(super) fn suggesting(mut error: clap::Error) -> clap::Error {
         Some(ContextValue::String(name)) => meant(name),
         _ => &[],
     };
+    let mut meant: Vec<String> = meant.iter().map(ToString::to_string).collect();
+    if meant.is_empty() && error.get(ContextKind::SuggestedSubcommand).is_none() {
+        let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+        let parser = super::parser();
+        let names = parser.get_subcommands().map(|command| command.get_name().to_owned());
+        meant = names.filter(|command| is_swapped(name, command)).collect();
+    }
     if !meant.is_empty() {
-        let meant = meant.iter().map(ToString::to_string).collect();
         error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(meant));
     }
     error
+}
+
+/// Whether one is the other but for two neighbouring letters: of short names clap does not find that alike.
+fn is_swapped(one: &str, other: &str) -> bool {
+    let pairs = || one.bytes().zip(other.bytes()).enumerate().filter(|(_, (a, b))| a != b);
+    let apart: Vec<_> = pairs().take(3).collect();
+    matches!(apart.as_slice(), [(i, (a, b)), (j, (c, d))] if one.len() == other.len() && i + 1 == *j && a == d && b == c)
 }
 
 #[cfg(test)]
@@ -189,6 +202,10 @@ mod tests {
         for (name, command) in
             [("download", "'get'"), ("send", "'share'"), ("list", "'ls', 'search'"), ("find", "'search'")]
         {
+            let error = parse(["qshare", name].map(Into::into)).expect_err(name).to_string();
+            assert!(error.contains(command), "{error}");
+        }
+        for (name, command) in [("gte", "'get'"), ("egt", "'get'"), ("sl", "'ls'"), ("ptu", "'put'")] {
             let error = parse(["qshare", name].map(Into::into)).expect_err(name).to_string();
             assert!(error.contains(command), "{error}");
         }

@@ -17,10 +17,11 @@ use crate::cli::named;
 use crate::cli::render::human::{counted, duration, mean_rate, rate};
 use crate::cli::render::json::{Ended, Explained, Line};
 use crate::cli::render::stdout;
+use crate::cli::render::stdout::rest::Rest;
 use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::io::home::seen::SeenContent;
-use crate::model::{ContentId, Hit, Kind, SafePath, Shown, Size};
+use crate::model::{ContentId, Hit, Kind, Rate, SafePath, Shown, Size};
 use crate::node::{
     Beyond, ControlError, Error, ErrorCode, GetRequest, Lifetime, Node, Options, Outcome, Pattern, Preview, Remote,
     Replace, ShareBack, What,
@@ -122,6 +123,12 @@ struct Getting<'a> {
     lacks: bool,
     /// How many did not come.
     failed: usize,
+    /// What was begun last, once known.
+    begun: Option<ContentId>,
+    /// What it is called.
+    name: Option<SafePath>,
+    /// Bytes of it that standard output has already.
+    written: u64,
 }
 
 impl<'a> Getting<'a> {
@@ -136,6 +143,9 @@ impl<'a> Getting<'a> {
             planned: Preview::default(),
             lacks: false,
             failed: 0,
+            begun: None,
+            name: None,
+            written: 0,
         }
     }
 
@@ -168,7 +178,8 @@ impl<'a> Getting<'a> {
                 Err(Failure::Node(Error::Control(
                     left @ (ControlError::Left { job } | ControlError::Same { job }),
                 ))) if self.arguments.detach => {
-                    through::tell(self.context, &want, job, matches!(left, ControlError::Same { .. }))?;
+                    let what = (&want, self.name.clone(), self.arguments.output.as_deref());
+                    through::tell(self.context, what, (job, matches!(left, ControlError::Same { .. })))?;
                 }
                 // Another node carries it out, with those after it.
                 Err(Failure::Node(Error::Control(error))) if !error.is_of_one() => {
@@ -213,11 +224,16 @@ impl<'a> Getting<'a> {
         let subject = chosen.map_or_else(|| want.what.to_string(), ToString::to_string);
         let transfer = match (&self.remote, &self.node) {
             (Some(remote), _) => through::begin(context, arguments, remote, request)?,
-            (None, Some(node)) if is_stream(arguments) => node.get_to(request, tokio::io::stdout()),
+            (None, Some(node)) if is_stream(arguments) => {
+                node.get_to(request, Rest::after(self.written, tokio::io::stdout()))
+            }
             (None, Some(node)) => node.get(request),
             (None, None) => return Err(Error::Control(ControlError::NotRunning).into()),
         };
-        let mut outcome = follow::transfer(context, &subject, transfer, signals, arguments.detach).await?;
+        let progress = transfer.progress();
+        let followed = follow::transfer(context, &subject, transfer, signals, arguments.detach).await;
+        (self.begun, self.name) = (progress.borrow().id, progress.borrow().name.clone());
+        let mut outcome = followed?;
         if is_stream(arguments) && outcome.bytes == 0 {
             // Nothing was written that could have failed.
             stdout::is_open().await?;
@@ -300,11 +316,16 @@ fn every(what: &str, hits: &[Hit], beyond: Beyond) -> Result<Vec<ContentId>> {
 fn options(context: &Context, arguments: &GetArgs) -> Options {
     let lifetime = if arguments.seed { Lifetime::Seeding } else { Lifetime::Finite };
     let max_files = arguments.max_files.map_or(context.settings.max_files, |most| most as usize);
-    let upload_limit = arguments.upload_limit.or(context.settings.upload_limit);
-    // Of a node that lives for this alone.
-    let download_limit = arguments.limit.or(context.settings.download_limit);
+    // Other commands may go through it: what limits this one is no limit of theirs.
+    let upload_limit = lifted(context.settings.upload_limit, arguments.upload_limit);
+    let download_limit = lifted(context.settings.download_limit, arguments.limit);
     let options = context.options().lifetime(lifetime).upload_limit(upload_limit).download_limit(download_limit);
     options.max_files(max_files)
+}
+
+/// What is configured, or more where more was asked for.
+fn lifted(configured: Option<Rate>, asked: Option<Rate>) -> Option<Rate> {
+    configured.map(|configured| asked.map_or(configured, |asked| asked.max(configured)))
 }
 
 fn request(context: &Context, arguments: &GetArgs, want: &Want) -> GetRequest {
@@ -327,6 +348,7 @@ fn request(context: &Context, arguments: &GetArgs, want: &Want) -> GetRequest {
         .times(arguments.times || arguments.update)
         .share(share)
         .limit(arguments.limit)
+        .upload_limit(arguments.upload_limit)
         .connections(arguments.connections)
         .wait(arguments.wait.unwrap_or(context.settings.wait))
         .dry_run(arguments.dry_run)

@@ -61,7 +61,8 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<()> 
         let apart = if number == 0 { "" } else { "\n" };
         context.output.print(&format!("{apart}{}, {}\n{id}{table}", hits::headline(hit), say::found(*plane)))?;
     }
-    context.warn_guest_hits(guest, "content");
+    let givers: Vec<_> = found.hits.iter().flat_map(|found| &found.hit.providers).map(|one| one.node).collect();
+    context.warn_guest_hits(guest, "content", &givers);
     Ok(())
 }
 

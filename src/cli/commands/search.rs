@@ -31,13 +31,17 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<()> 
     }
     context.remember(found.hits.iter().map(|found| &found.hit)).await;
     // For people each file that they may look for is a line, also where two have the same content.
-    let lines: Vec<_> = found.hits.iter().flat_map(|found| by_names(&query, found)).collect();
+    let mut lines: Vec<_> = found.hits.iter().flat_map(|found| by_names(&query, found)).collect();
+    let over = lines.len().saturating_sub(limit as usize);
+    lines.truncate(limit as usize);
     let table = hits::found(&lines, context.output.names());
     context.output.table(&context.numbered(table, lines.iter().map(|line| Numbered::of(&line.hit))))?;
-    context.warn_guest_hits(guest, "name");
-    if found.beyond.more > 0 {
+    let givers: Vec<_> = found.hits.iter().flat_map(|found| &found.hit.providers).map(|one| one.node).collect();
+    context.warn_guest_hits(guest, "name", &givers);
+    let more = found.beyond.more + over as u64;
+    if more > 0 {
         let least = if found.beyond.at_least { "at least " } else { "" };
-        let more = counted(found.beyond.more, "more hit");
+        let more = counted(more, "more hit");
         context.output.remark(&format!("qshare: {least}{more}; give more words, or ask for more with --limit-hits"));
     }
     Ok(())

@@ -5,7 +5,10 @@ use tokio::sync::mpsc;
 use super::Context;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::say;
+use crate::io::home::identity::Identity;
+use crate::model::NodeId;
 use crate::node::{Error, ErrorCode, Event, Guest, Node, Notice, Outcome, Plane};
+use crate::wire::Role;
 
 impl Context {
     /// Says that this goes on without the home, if it does.
@@ -39,12 +42,14 @@ impl Context {
 
     /// Says that what was chosen by words was chosen without what friends would have told, for the same reason.
     pub(crate) fn warn_guest_choice(&self, guest: bool, outcome: &Outcome) {
-        self.warn_guest_hits(guest && outcome.plane.is_some_and(|plane| plane != Plane::Tracker), "name");
+        let givers: Vec<NodeId> = outcome.providers.iter().map(|provider| provider.node).collect();
+        self.warn_guest_hits(guest && outcome.plane.is_some_and(|plane| plane != Plane::Tracker), "name", &givers);
     }
 
-    /// Says that what is shown is without what friends would have told, for the same reason.
-    pub(crate) fn warn_guest_hits(&self, guest: bool, of: &str) {
-        if guest && self.has_friends() {
+    /// Says that what is shown is without what friends would have told, for the same reason; not where the process that has the
+    /// home is among the givers itself.
+    pub(crate) fn warn_guest_hits(&self, guest: bool, of: &str, givers: &[NodeId]) {
+        if guest && self.has_friends() && !self.is_own(givers) {
             self.warn_other_key(&format!("nodes that serve only their friends told it nothing of that {of}"));
         }
     }
@@ -84,6 +89,12 @@ impl Context {
     /// Tells all of them.
     pub(crate) fn notice_all<'a>(&self, notices: impl IntoIterator<Item = &'a Notice>) {
         notices.into_iter().for_each(|notice| self.output.notice(notice));
+    }
+
+    /// Whether the node of this home is one of these.
+    fn is_own(&self, nodes: &[NodeId]) -> bool {
+        let own = Identity::load(&self.home().role_dir(Role::Node)).ok().flatten().map(|identity| identity.node_id());
+        own.is_some_and(|own| nodes.contains(&own))
     }
 
     /// Whether this home has any friends.

@@ -1,6 +1,8 @@
 //! Whether anybody can read standard output, where no write tells: before the first byte, when there is none, and while
 //! nothing is written.
 
+pub(crate) mod rest;
+
 use std::io;
 use std::time::Duration;
 

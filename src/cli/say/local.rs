@@ -186,6 +186,14 @@ pub(super) fn home(error: &HomeError) -> String {
     match error {
         HomeError::Absent => format!("{error}: set HOME, or give one with --home"),
         HomeError::Io { source, .. } => format!("{error}: {}, or give another with --home", advice(source.kind)),
+        // Those have no control socket.
+        HomeError::Locked { path, pid } if !path.ends_with("node") => {
+            let how = pid.map_or_else(|| "where it runs".to_owned(), |pid| format!("with `kill {pid}`"));
+            format!(
+                "{error}: end that (Ctrl-C in its terminal, {how}, or with `systemctl stop` where it is a service), or give \
+                 another directory with --home"
+            )
+        }
         HomeError::Locked { .. } => {
             format!("{error}: end that (`qshare stop`, or `quit` in a shell), or give another directory with --home")
         }

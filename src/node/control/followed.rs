@@ -170,6 +170,8 @@ impl Following {
             (Err(Error::Interrupted { have, total }), Keeper::Jobs(_, id)) if !heard => {
                 Err(ControlError::Cancelled { job: *id, have, total }.into())
             }
+            // Only the end of the node has ended it.
+            (Err(Error::Interrupted { .. }), Keeper::Command(_)) if !heard => Err(ControlError::Lost.into()),
             (end, _) => end,
         };
         answer_with(to, packed(&end)).await

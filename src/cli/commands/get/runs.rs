@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::json::Line;
 use crate::cli::signals::Signals;
-use crate::node::{ControlError, Error, Node};
+use crate::node::{ControlError, Error, Node, What};
 
 impl Getting<'_> {
     /// Has the running node of the home do it, where there is one that can. None when this is to go on by itself.
@@ -34,6 +34,15 @@ impl Getting<'_> {
                 if !arguments.detach && !wants.is_empty() =>
             {
                 context.output.warn(&format!("{error}: this goes on by its own power"));
+            }
+            Err(Failure::Node(Error::Control(cut @ ControlError::Cut { written }))) => {
+                let (Some(id), Some(want)) = (self.begun, wants.front_mut()) else {
+                    return Err(Error::Control(cut).into());
+                };
+                context.output.warn(&format!("{}: this goes on by its own power", ControlError::Lost));
+                // The same bytes, and not what the words mean by then.
+                *want = Want { what: What::Id(id), choose: None, called: want.called.take() };
+                self.written = written;
             }
             result => return Ok(Some(result)),
         }

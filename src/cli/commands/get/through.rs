@@ -14,7 +14,7 @@ use crate::cli::render::json::{JobLine, Line};
 use crate::cli::signals::Signals;
 use crate::io::receive::landing::Landing;
 use crate::io::receive::umask::Mask;
-use crate::model::{LocalPath, Shown, Size};
+use crate::model::{LocalPath, SafePath, Shown, Size};
 use crate::node::{
     ControlError, Error, GetRequest, JobId, JobRow, JobState, JobWish, Outcome, Phase, Remote, Transfer,
 };
@@ -25,7 +25,7 @@ use crate::node::{
 /// When this is to be left to it and it cannot do that, or it does not answer.
 pub(super) async fn remote(context: &Context, arguments: &GetArgs) -> Result<Option<Arc<Remote>>> {
     // A path that is no text cannot be told.
-    if whole(arguments)?.to_str().is_none() {
+    if whole(arguments.output.as_deref())?.to_str().is_none() {
         return Ok(None);
     }
     match context.who_runs().await? {
@@ -41,9 +41,9 @@ pub(super) async fn remote(context: &Context, arguments: &GetArgs) -> Result<Opt
 }
 
 /// Where it goes, whatever the node's own directory is; what ends in a slash is a directory to put it into.
-fn whole(arguments: &GetArgs) -> Result<PathBuf> {
+fn whole(output: Option<&Path>) -> Result<PathBuf> {
     let here = std::env::current_dir().map_err(|error| Failure::Other(error.into()))?;
-    Ok(here.join(arguments.output.as_deref().unwrap_or_else(|| Path::new(""))))
+    Ok(here.join(output.unwrap_or_else(|| Path::new(""))))
 }
 
 /// Has the node carry out a transfer.
@@ -63,12 +63,12 @@ pub(super) fn begin(
 
 /// What is asked of the node.
 fn wish(context: &Context, arguments: &GetArgs, request: GetRequest) -> Result<JobWish> {
-    let (output, to_stream) = (whole(arguments)?, is_stream(arguments));
+    let (output, to_stream) = (whole(arguments.output.as_deref())?, is_stream(arguments));
     let mut places = context.places_asked();
     places.max_files = arguments.max_files.map_or(places.max_files, |most| most as usize);
     Ok(JobWish {
         landing: Landing::of(&output),
-        request: request.output((!to_stream).then_some(output)).umask(Mask::own()).upload_limit(arguments.upload_limit),
+        request: request.output((!to_stream).then_some(output)).umask(Mask::own()),
         places,
     })
 }
@@ -108,13 +108,17 @@ pub(super) async fn seed(
 }
 
 /// Tells what was left to the node.
-pub(super) fn tell(context: &Context, want: &Want, job: JobId, same: bool) -> Result<()> {
+pub(super) fn tell(
+    context: &Context,
+    (want, name, output): (&Want, Option<SafePath>, Option<&Path>),
+    (job, same): (JobId, bool),
+) -> Result<()> {
     let what = &want.what;
     let row = JobRow {
         id: job,
         what: what.clone(),
-        name: None,
-        output: None,
+        name,
+        output: Some(whole(output)?),
         state: JobState::Running,
         bytes: 0,
         total: 0,
