@@ -227,14 +227,11 @@ impl One {
             Receiving { intake: Intake::new(most, len.min(SMALL)), left: len, pace: Pace::without_pause(IDLE) };
         let first = receiving.first(&mut recv, &turns);
         turns.patient(Late::Answer, patience(link.rtt(), head.len), first).await?;
-        let turn = match receiving.left {
-            0 => None,
-            left => {
-                let (open, turns) = ((&link, &mut recv), &turns);
-                turns
-                    .patient(Late::Answer, patience(link.rtt(), SMALL as u64), receiving.rest(open, turns, times))
-                    .await?
-            }
+        let turn = if receiving.left > 0 {
+            let rest = receiving.rest((&link, &mut recv), &turns, times);
+            turns.patient(Late::Answer, patience(link.rtt(), SMALL as u64), rest).await?
+        } else {
+            None
         };
         let intake = receiving.intake;
         let read = tokio::task::spawn_blocking(move || intake.end().read(id)).await;
