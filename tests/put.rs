@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 
 use common::own::{self, Ending, Own, Talk, map, number, tagged, text};
 use common::person::{Person, node, putting};
-use common::{Lab, Process, nobody, noise, until};
+use common::{Lab, Process, heeding, nobody, noise, until};
 use qshare::model::collection::Entry;
 use qshare::model::{Collection, ContentId, SafePath};
 use rustix::process::{Pid, Signal};
@@ -205,7 +205,7 @@ fn standard_input_and_messages() {
     let lab = Lab::new();
     let bob = Person::new(&lab, "always", &[]);
     let anna = lab.home();
-    let mut put = Command::new(env!("CARGO_BIN_EXE_qshare"));
+    let mut put = heeding(env!("CARGO_BIN_EXE_qshare").as_ref());
     put.args(["put", "-", "--name", "now.txt", "--no-lan", "--to", &bob.at(), "--home"]).arg(&anna);
     let mut put = put.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     std::io::Write::write_all(&mut put.stdin.take().expect("piped"), b"it is now").expect("written");
@@ -363,7 +363,7 @@ fn what_became_of_what_was_left_to_the_node_is_told_and_stays_until_it_is_cleare
 
 /// Sends its standard input, which is open.
 fn sending_input(home: &Path, to: &Person, more: &[&str]) -> std::process::Child {
-    let mut put = Command::new(env!("CARGO_BIN_EXE_qshare"));
+    let mut put = heeding(env!("CARGO_BIN_EXE_qshare").as_ref());
     put.args(["put", "-", "--name", "now.txt", "--no-lan", "--to", &to.at(), "--home"]).arg(home).args(more);
     put.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started")
 }
