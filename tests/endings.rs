@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs::{self, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -177,6 +177,74 @@ fn without_a_tracker_one_that_was_killed_is_dialled_where_it_was() {
     let _again = share(&provider.addr, "64MiB/s");
     get.end().done();
     assert!(fs::read(lab.path("result")).expect("published") == bytes);
+}
+
+/// A node with nothing of its own, through which a file is offered slowly: the node, its home, and the command that offers.
+fn offered_through(lab: &Lab, tracker: &Node, file: &Path) -> (Node, PathBuf, Process) {
+    let (home, own) = (lab.home(), lab.file("first/first.txt", b"first"));
+    let mut command = lab.qshare_at(&home);
+    command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).arg(own);
+    let node = lab.start(&mut command);
+    let share = offered_again(lab, &home, file);
+    (node, home, share)
+}
+
+fn offered_again(lab: &Lab, home: &Path, file: &Path) -> Process {
+    let mut share = Process::start(lab.qshare_at(home).args(["share", "--limit", "4MiB/s"]).arg(file));
+    share.event_that("offer", |offer| offer["id"].is_string());
+    share
+}
+
+#[test]
+fn an_offer_that_is_taken_back_is_waited_for_and_told_as_that() {
+    let lab = Lab::new();
+    let file = lab.file("shared/back.bin", &noise(21, 16 * MIB as usize));
+    let tracker = lab.tracker();
+    let (_node, home, _share) = offered_through(&lab, &tracker, &file);
+    // Longer than all are asked once more when what is missing is nowhere.
+    let get = begun(&lab, &tracker, "back.bin", "7s");
+    assert_eq!(Process::start(lab.qshare_at(&home).args(["unshare", "back.bin"])).end().code, Some(0));
+    let sentence = get.end().error(6);
+    assert!(sentence.contains("nothing came for 7s"), "{sentence}");
+    assert!(sentence.contains("does not offer it any more") && !sentence.contains("changed"), "{sentence}");
+}
+
+#[test]
+fn an_offer_that_ended_with_its_command_and_is_made_again_is_fetched_to_its_end() {
+    let lab = Lab::new();
+    let bytes = noise(22, 16 * MIB as usize);
+    let file = lab.file("shared/again.bin", &bytes);
+    let tracker = lab.tracker();
+    let (_node, home, share) = offered_through(&lab, &tracker, &file);
+    let mut get = begun(&lab, &tracker, "again.bin", "60s");
+    share.signal(Signal::TERM);
+    assert_eq!(share.end().code, Some(0));
+    get.event_that("progress", |now| now["providers"].as_array().is_some_and(Vec::is_empty) || now["rate"] == 0);
+    let _again = offered_again(&lab, &home, &file);
+    get.end().done();
+    assert!(fs::read(lab.path("result")).expect("published") == bytes);
+}
+
+#[test]
+fn one_that_comes_back_with_other_bytes_under_the_name_is_not_waited_for() {
+    let lab = Lab::new();
+    let file = lab.file("shared/other.bin", &noise(23, 16 * MIB as usize));
+    let tracker = lab.tracker();
+    let home = lab.home();
+    let share = || {
+        let mut command = lab.qshare_at(&home);
+        command.args(["share", "--listen", "127.0.0.1:0", "--limit", "4MiB/s", "--tracker", &tracker.addr]).arg(&file);
+        let mut node = lab.start(&mut command);
+        node.wait_hashed();
+        node
+    };
+    let mut before = share();
+    let get = begun(&lab, &tracker, "other.bin", FOREVER);
+    before.process.kill();
+    fs::write(&file, b"something else").expect("written");
+    let _after = share();
+    let sentence = get.end().error(6);
+    assert!(sentence.contains("changed its copy"), "{sentence}");
 }
 
 /// A file that is written to all the time, with a tracker that knows its name.

@@ -39,6 +39,8 @@ const SOON: Duration = Duration::from_millis(3);
 pub(crate) enum Message {
     /// End it; what was proven is kept.
     Cancel,
+    /// These offer something else under its name by now.
+    Changed(Vec<NodeId>),
     /// A checkpoint is written, or could not be.
     Checkpointed(Result<(), PartialError>),
     /// The disk refused.
@@ -104,6 +106,7 @@ impl Owner for State {
     fn handle(&mut self, message: Message, _: &ActorRef<Message>) -> Handled {
         match message {
             Message::Cancel => self.end(Ok(Ending::Cancelled)),
+            Message::Changed(nodes) => self.on_changed(&nodes),
             Message::Checkpointed(done) => self.on_checkpoint(done),
             Message::Failed(error) => self.end(Err(error)),
             Message::Have(node, event, reply) => {

@@ -59,6 +59,8 @@ pub struct Terms {
     pub connections: Option<NonZeroU8>,
     /// Begin at the beginning, because somebody reads the bytes as they come.
     pub in_order: bool,
+    /// Whether whoever takes its offer back may offer it again.
+    pub returns: bool,
     /// Decides ties; drawn at random.
     pub seed: u64,
 }
@@ -95,6 +97,8 @@ pub(crate) struct State {
     patience: Patience,
     arrivals: ByteNews,
     outlook: Outlook,
+    /// Whether whoever takes its offer back may offer it again.
+    returns: bool,
     last_tick: Instant,
     /// A look before the next tick is due already.
     looks: bool,
@@ -152,6 +156,7 @@ impl State {
             patience: Patience::new(terms.wait, Duration::ZERO),
             arrivals: ByteNews::default(),
             outlook: Outlook::Open,
+            returns: terms.returns,
             last_tick: now,
             looks: false,
             idle: Duration::ZERO,
@@ -221,6 +226,12 @@ impl State {
             self.context.source.set_executable();
         }
         self.input(Input::Have { node, event });
+    }
+
+    /// These offer something else under its name by now.
+    pub(super) fn on_changed(&mut self, nodes: &[NodeId]) {
+        let now = self.now();
+        self.candidates.changed(nodes, now);
     }
 
     pub(super) fn on_proven(&mut self, request: RequestId, node: NodeId, units: &[UnitPlace]) {

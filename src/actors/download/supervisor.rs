@@ -210,6 +210,11 @@ impl Download {
         let _ = self.actor.cast(download::Message::Providers(providers));
     }
 
+    /// Tells it later who offers something else under its name.
+    pub fn changes(&self) -> ChangeTeller {
+        ChangeTeller(self.actor.clone())
+    }
+
     /// Where it stands.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
@@ -234,6 +239,18 @@ impl Download {
             }
             None => Err(DownloadError::Stopped),
         }
+    }
+}
+
+/// Tells a transfer who offers something else under its name by now.
+#[derive(Debug, Clone)]
+pub struct ChangeTeller(ActorRef<download::Message>);
+
+impl ChangeTeller {
+    /// These do. Only of those that have said that they have it no longer anything follows.
+    pub fn changed(&self, nodes: Vec<NodeId>) {
+        // A transfer that has ended does not care.
+        let _ = self.0.cast(download::Message::Changed(nodes));
     }
 }
 

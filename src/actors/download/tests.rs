@@ -103,6 +103,7 @@ impl TestNode {
             executable: false,
             left_out: LeftOut::default(),
             terms: Terms {
+                returns: true,
                 throttle: Throttle::new(limit),
                 wait,
                 connections: self.connections,

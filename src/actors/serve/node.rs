@@ -77,13 +77,22 @@ impl NodeAnswers {
     }
 }
 
-/// Whether a stream that ends so withdraws what was offered on it, and why that is.
-const fn withdrawal(code: Code) -> Option<Option<Loss>> {
-    match code {
-        Code::Cancelled => Some(None),
-        Code::Changed => Some(Some(Loss::Changed)),
-        Code::NotFound => Some(Some(Loss::Gone)),
-        _ => None,
+/// What the end of a stream says of what was offered on it.
+enum StreamEnd {
+    /// Nothing: the sender asks again.
+    Lost,
+    /// The sender takes it back, by itself or because of such a loss.
+    Withdrawn(Option<Loss>),
+}
+
+impl From<Code> for StreamEnd {
+    fn from(code: Code) -> Self {
+        match code {
+            Code::Cancelled => Self::Withdrawn(None),
+            Code::Changed => Self::Withdrawn(Some(Loss::Changed)),
+            Code::NotFound => Self::Withdrawn(Some(Loss::Gone)),
+            _ => Self::Lost,
+        }
     }
 }
 
@@ -272,7 +281,7 @@ impl NodeAnswers {
                 // Nothing comes but the end.
                 end = frames::receive::<()>(&mut stream.recv, limits::CONTROL) => {
                     if let Err(CallError::Reset(code)) = end
-                        && let Some(loss) = withdrawal(code)
+                        && let StreamEnd::Withdrawn(loss) = code.into()
                     {
                         self.inbox.withdraw(from, number, loss).await;
                     }

@@ -114,7 +114,7 @@ impl UnitWriter<'_> {
                 self.index.stale();
             }
             if (self.over)() {
-                return Err(UploadError::Reset(Code::Changed));
+                return Err(UploadError::Reset(Code::NotFound));
             }
             self.begun |= filled.as_ref().is_ok_and(|(_, len)| *len > 0);
             let (buffer, len) = filled?;

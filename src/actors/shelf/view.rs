@@ -103,7 +103,7 @@ impl View {
     /// What serves the content.
     ///
     /// # Errors
-    /// NotFound, SizeDiffers when the id is here with another size, or Changed when it was here.
+    /// NotFound, SizeDiffers when the id is here with another size, or Changed when its file has changed or gone.
     pub fn source(&self, id: ContentId, size: u64) -> Result<Arc<dyn Source>, Code> {
         let (index, asker) = self.index_for(id);
         if let Some(source) = index.source(id, size) {
@@ -129,7 +129,7 @@ impl View {
     /// A collection's canonical bytes, and what it leaves out of its directory, here or where it is fetched from.
     ///
     /// # Errors
-    /// BadRequest for the id of a file, NotFound, or Changed when it was here.
+    /// BadRequest for the id of a file, NotFound, or Changed when its files have changed or gone.
     pub fn manifest(&self, id: ContentId) -> Result<(Arc<[u8]>, LeftOut), Code> {
         let ((index, asker), transfers) = (self.index_for(id), self.transfers(id));
         let transfer = transfers.iter().find_map(|entry| entry.source.manifest());
@@ -248,9 +248,9 @@ impl Changes {
 /// Why an id is not here for one who asks so.
 fn absent(index: &IndexSnapshot, id: ContentId, asker: Asker) -> Code {
     match index.absence(id, asker) {
-        Some(Absence::Changed | Absence::Withdrawn) => Code::Changed,
+        Some(Absence::Changed) => Code::Changed,
         Some(Absence::Denied) => Code::Unreadable,
-        None => Code::NotFound,
+        Some(Absence::Withdrawn) | None => Code::NotFound,
     }
 }
 

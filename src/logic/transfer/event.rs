@@ -257,6 +257,11 @@ impl Why {
         }
     }
 
+    /// Whether it is only not there: nothing is wrong with it, and it may be again.
+    pub const fn is_absence(self) -> bool {
+        matches!(self, Self::Gone | Self::Refused(Code::NotFound))
+    }
+
     /// Whether it said itself that this passes.
     pub const fn passes(self) -> bool {
         matches!(self, Self::Busy(_) | Self::Hashing(_))

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::actors::download::supervisor::ChangeTeller;
 use crate::actors::download::{Progress, Trouble};
 use crate::logic::transfer::Why;
-use crate::model::{Content, FoundHit, Kind, Provider, Query, SafePath};
+use crate::model::{Content, FoundHit, Kind, NodeId, Provider, Query, SafePath};
 use crate::node::look::Looking;
 use crate::node::look::find::Finder;
 use crate::node::report::Report;
-use crate::wire::Code;
 
 /// Between two looks: at first, and at most. The first comes at once.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(15));
@@ -21,6 +21,9 @@ const NAMESAKES: u32 = 50;
 pub(crate) struct Again {
     pub(crate) finder: Finder,
     pub(crate) content: Content,
+    /// The name under which it was offered.
+    pub(crate) name: SafePath,
+    pub(crate) changes: ChangeTeller,
     pub(crate) transfer: watch::Receiver<Progress>,
     pub(crate) report: Report,
 }
@@ -44,12 +47,21 @@ impl Again {
                 }
                 Err(error) => tracing::debug!(%error, "nobody was found again"),
             }
+            self.tell_of_changes().await;
             let moves = self.transfer.wait_for(|now| !now.stuck);
             pause = match tokio::time::timeout(pause, moves).await {
                 Ok(Ok(_)) => AGAIN.0,
                 Ok(Err(_)) => return,
                 Err(_) => (pause * 2).min(AGAIN.1),
             };
+        }
+    }
+
+    /// Who has it no longer is not waited for where it offers something else in its place.
+    async fn tell_of_changes(&self) {
+        let is_gone = |now: &Progress| now.providers.iter().any(|one| one.why.is_some_and(Why::is_absence));
+        if is_gone(&self.transfer.borrow()) {
+            self.changes.changed(owners_of_other(&self.finder, self.content, &self.name).await);
         }
     }
 
@@ -72,16 +84,20 @@ pub(crate) async fn tell_changed_from_gone(
     name: &SafePath,
     troubles: &mut [Trouble],
 ) {
-    let gone = |one: &Trouble| one.why == Why::Gone || one.why == Why::Refused(Code::NotFound);
-    if !troubles.iter().any(gone) {
+    if !troubles.iter().any(|one| one.why.is_absence()) {
         return;
     }
-    let Ok(query) = Query::parse(&[name.as_str()]) else { return };
-    let Ok((found, _)) = finder.candidates(&query, NAMESAKES).await else { return };
-    let other = found.hits.into_iter().map(|found| found.hit).filter(|hit| hit.id != Some(content.id));
-    let same_name = other.filter(|hit| hit.kind == content.kind && hit.names.iter().any(|n| n.last() == name.last()));
-    let owners: Vec<_> = same_name.flat_map(|hit| hit.providers).map(|provider| provider.node).collect();
-    for one in troubles.iter_mut().filter(|one| gone(one) && owners.contains(&one.node)) {
+    let owners = owners_of_other(finder, content, name).await;
+    for one in troubles.iter_mut().filter(|one| one.why.is_absence() && owners.contains(&one.node)) {
         one.why = Why::Changed;
     }
+}
+
+/// Who offers another content under this name.
+async fn owners_of_other(finder: &Finder, content: Content, name: &SafePath) -> Vec<NodeId> {
+    let Ok(query) = Query::parse(&[name.as_str()]) else { return Vec::new() };
+    let Ok((found, _)) = finder.candidates(&query, NAMESAKES).await else { return Vec::new() };
+    let other = found.hits.into_iter().map(|found| found.hit).filter(|hit| hit.id != Some(content.id));
+    let same_name = other.filter(|hit| hit.kind == content.kind && hit.names.iter().any(|n| n.last() == name.last()));
+    same_name.flat_map(|hit| hit.providers).map(|provider| provider.node).collect()
 }

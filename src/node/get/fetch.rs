@@ -94,6 +94,8 @@ impl Get {
                 wait: self.request.wait,
                 connections: self.request.connections,
                 in_order: self.stream.is_some(),
+                // What is put to somebody is put anew, as something else.
+                returns: self.request.given.is_none(),
                 seed: rand::random(),
             },
             share: self.request.share != ShareBack::Never,
@@ -120,6 +122,8 @@ impl Get {
         let again = Again {
             finder: self.finder.clone(),
             content: contents.wanted.content,
+            name: contents.name.clone(),
+            changes: download.changes(),
             transfer: download.progress(),
             report: self.report.clone(),
         };

@@ -44,6 +44,8 @@ struct Candidate {
     record: Record,
     /// Something that it brought was proven.
     gave: bool,
+    /// It has said in this run that it has it, or some of it.
+    had: bool,
     /// A connection to it has given way to another one.
     moved: bool,
     /// Why it could not be dialled last.
@@ -77,6 +79,8 @@ pub(super) struct CandidateView<'a> {
     pub(super) node: NodeId,
     pub(super) addr: Option<SocketAddr>,
     pub(super) linked: bool,
+    /// It has said in this run that it has it, or some of it.
+    pub(super) had: bool,
     pub(super) record: &'a Record,
     pub(super) error: Option<&'a ConnectError>,
 }
@@ -149,6 +153,19 @@ impl Candidates {
     pub(super) fn granted(&mut self, node: NodeId) {
         if let Some(candidate) = self.known.get_mut(&node) {
             candidate.record.granted();
+            candidate.had = true;
+        }
+    }
+
+    /// These offer something else under its name by now: those that only have it not are said to have changed their copy.
+    pub(super) fn changed(&mut self, nodes: &[NodeId], now: Duration) {
+        for node in nodes {
+            if let Some(candidate) = self.known.get_mut(node)
+                && candidate.rests()
+                && candidate.record.why.is_some_and(Why::is_absence)
+            {
+                candidate.record.failed(Why::Changed, now);
+            }
         }
     }
 
@@ -166,6 +183,7 @@ impl Candidates {
                 _ => candidate.addrs.first().copied(),
             },
             linked: matches!(candidate.standing, LinkState::Linked { .. }),
+            had: candidate.had,
             record: &candidate.record,
             error: candidate.error.as_ref(),
         })
@@ -252,6 +270,7 @@ impl Candidates {
             standing: LinkState::Resting,
             record: Record::default(),
             gave: false,
+            had: false,
             moved: false,
             error: None,
         });

@@ -1,4 +1,4 @@
-//! Whether a transfer can go on, and why not: at once when nobody is left who could give the rest, else when nothing came
+//! Whether a transfer can go on, and why not: soon when nobody is left who could give the rest, else when nothing came
 //! for as long as a person wanted to wait.
 
 use std::collections::BTreeSet;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use itertools::Itertools as _;
 use serde::{Deserialize, Serialize};
 
+use super::candidates::CandidateView;
 use super::{Ending, State};
 use crate::actors::connections::ConnectError;
 use crate::logic::transfer::{Fault, Why};
@@ -77,7 +78,10 @@ impl State {
 
     /// Without hope: whoever is linked has denied what is missing. Whether all others have denied everything.
     fn is_stranded(&self) -> bool {
-        let denied = self.candidates.all().all(|one| one.linked || one.record.denied);
+        // What was taken back may be offered again; one who never had it does not get it.
+        let may_return =
+            |one: &CandidateView<'_>| self.returns && one.had && one.record.why.is_some_and(Why::is_absence);
+        let denied = self.candidates.all().all(|one| one.linked || (one.record.denied && !may_return(&one)));
         let known = self.candidates.all().next().is_some() || self.candidates.barred().next().is_some();
         denied && known
     }
