@@ -80,9 +80,16 @@ pub(super) struct CandidateView<'a> {
     pub(super) addr: Option<SocketAddr>,
     pub(super) linked: bool,
     /// It has said in this run that it has it, or some of it.
-    pub(super) had: bool,
+    had: bool,
     pub(super) record: &'a Record,
     pub(super) error: Option<&'a ConnectError>,
+}
+
+impl CandidateView<'_> {
+    /// Whether it has only taken back what it had.
+    pub(super) fn may_return(&self) -> bool {
+        self.had && self.record.why.is_some_and(Why::is_absence)
+    }
 }
 
 #[derive(Debug)]

@@ -8,7 +8,6 @@ use std::time::Duration;
 use itertools::Itertools as _;
 use serde::{Deserialize, Serialize};
 
-use super::candidates::CandidateView;
 use super::{Ending, State};
 use crate::actors::connections::ConnectError;
 use crate::logic::transfer::{Fault, Why};
@@ -79,9 +78,8 @@ impl State {
     /// Without hope: whoever is linked has denied what is missing. Whether all others have denied everything.
     fn is_stranded(&self) -> bool {
         // What was taken back may be offered again; one who never had it does not get it.
-        let may_return =
-            |one: &CandidateView<'_>| self.returns && one.had && one.record.why.is_some_and(Why::is_absence);
-        let denied = self.candidates.all().all(|one| one.linked || (one.record.denied && !may_return(&one)));
+        let denied =
+            self.candidates.all().all(|one| one.linked || (one.record.denied && !(self.returns && one.may_return())));
         let known = self.candidates.all().next().is_some() || self.candidates.barred().next().is_some();
         denied && known
     }
