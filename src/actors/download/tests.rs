@@ -54,6 +54,8 @@ struct TestNode {
     downloads: DownloadsRef,
     /// Of its own transfers to each provider.
     connections: Option<NonZeroU8>,
+    /// Whether what is taken back is waited for.
+    returns: bool,
     told: Arc<Mutex<Vec<DownloadNotice>>>,
 }
 
@@ -67,7 +69,7 @@ impl TestNode {
         let answers = host.answers(shelf.clone(), index, throttle).await;
         host.serve(answers);
         let downloads = Downloads::start(host.connections.clone(), shelf.clone(), None).await.expect("started");
-        Self { host, shelf, downloads, connections: None, told: Arc::default() }
+        Self { host, shelf, downloads, connections: None, returns: true, told: Arc::default() }
     }
 
     /// What its transfers told.
@@ -103,7 +105,7 @@ impl TestNode {
             executable: false,
             left_out: LeftOut::default(),
             terms: Terms {
-                returns: true,
+                returns: self.returns,
                 throttle: Throttle::new(limit),
                 wait,
                 connections: self.connections,

@@ -16,18 +16,31 @@ async fn begun(taker: &TestNode, giver: &TestNode, bytes: &[u8], wait: Duration)
 /// Far longer than the test may take.
 const FOREVER: Duration = Duration::from_secs(3600);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn when_the_only_one_says_that_it_has_it_no_longer_the_end_comes_soon_and_says_so() {
+/// The only one takes its offer back in the middle of a transfer that waits so long for it.
+async fn taken_back(returns: bool, wait: Duration) -> Shortfall {
     let bytes = noise(16 * MIB);
-    let (giver, taker) = (TestNode::start(Some(4 << 20)).await, TestNode::start(None).await);
+    let giver = TestNode::start(Some(4 << 20)).await;
+    let taker = TestNode { returns, ..TestNode::start(None).await };
     let place = giver.offer(Memory::file(bytes.clone()));
-    let mut download = begun(&taker, &giver, &bytes, FOREVER).await;
+    let mut download = begun(&taker, &giver, &bytes, wait).await;
     drop(place);
-    let Shortfall { waited, providers, files } = incomplete(&mut download).await;
-    assert_eq!((waited, files), (None, Vec::new()));
+    let shortfall = incomplete(&mut download).await;
     let (node, addr) = (giver.host.id(), Some(giver.host.endpoint.local_addr()));
     let why = Why::Refused(Code::NotFound);
-    assert_eq!(providers, [Trouble { node, addr, why, error: None }]);
+    assert_eq!(shortfall.providers, [Trouble { node, addr, why, error: None }]);
+    assert!(shortfall.files.is_empty());
+    shortfall
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_only_one_takes_back_what_does_not_return_the_end_comes_soon_and_says_so() {
+    assert_eq!(taken_back(false, FOREVER).await.waited, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_only_one_takes_back_is_waited_for_as_long_as_was_asked() {
+    let wait = Duration::from_secs(8);
+    assert_eq!(taken_back(true, wait).await.waited, Some(wait));
 }
 
 #[tokio::test(flavor = "multi_thread")]
