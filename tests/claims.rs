@@ -65,9 +65,11 @@ fn fifty_providers_at_one_victim_are_one_target() {
     let begun = Instant::now();
     let ended = run(&lab, tracker.addr, &["get", &id.to_string(), "--wait", "8s"]);
     assert_eq!(ended.code, Some(6), "{}", ended.stderr);
-    // Four dials at once and one every three seconds, of at most four packets each.
-    let dials = 4 + begun.elapsed().as_secs() as usize / 3 + 1;
-    assert!((1..=dials * 4).contains(&victim.packets()), "{} packets in {:?}", victim.packets(), begun.elapsed());
+    // Four dials at once and one every three seconds; on a busy machine one more packet of each may be sent again before it is over.
+    let (dials, packets, time) = (victim.dials(), victim.packets(), begun.elapsed());
+    let most = 4 + time.as_secs() as usize / 3 + 1;
+    assert!((1..=most).contains(&dials) && packets <= dials * 6, "{packets} packets of {dials} dials in {time:?}");
+    eprintln!("{packets} packets of {dials} dials in {time:?}");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! What strangers claim, as bytes: hits, pages of a tracker that somebody made up, collections of whatever lines; and a
 //! place that never wanted to be dialled.
 
+use std::collections::HashSet;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qshare::io::home::identity::{Identity, LongTermKeys};
@@ -189,20 +190,32 @@ pub fn providers(count: u8, addrs: &[SocketAddr]) -> Vec<([u8; 32], Vec<SocketAd
 pub struct Victim {
     pub addr: SocketAddr,
     packets: Arc<AtomicUsize>,
+    dials: Arc<Mutex<HashSet<Vec<u8>>>>,
 }
 
 impl Victim {
     pub fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let (addr, packets) = (socket.local_addr().expect("bound"), Arc::new(AtomicUsize::new(0)));
-        let counted = Arc::clone(&packets);
+        let dials = Arc::new(Mutex::new(HashSet::new()));
+        let (counted, begun) = (Arc::clone(&packets), Arc::clone(&dials));
         std::thread::spawn(move || {
             let mut buffer = [0; 2048];
-            while socket.recv_from(&mut buffer).is_ok() {
+            while let Ok((len, _)) = socket.recv_from(&mut buffer) {
                 counted.fetch_add(1, Ordering::Relaxed);
+                // A long header: a byte, four of the version, and the length of the destination's connection id before it, which
+                // stays the same however often a packet of one dial is sent again.
+                let packet = &buffer[..len];
+                let id = packet.get(5).and_then(|length| packet.get(6..6 + usize::from(*length)));
+                begun.lock().expect("no panic").insert(id.expect("a long header").to_vec());
             }
         });
-        Self { addr, packets }
+        Self { addr, packets, dials }
+    }
+
+    /// How often it was dialled.
+    pub fn dials(&self) -> usize {
+        self.dials.lock().expect("no panic").len()
     }
 
     /// The same as it grows.
