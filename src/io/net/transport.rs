@@ -38,8 +38,8 @@ pub const MOST_BESIDES: u64 = 64 << 20;
 pub const NARROW_WINDOW: u32 = (128 << 20) / PER_ADDRESS as u32;
 /// The same on this machine, with more connections; no way is long there.
 const LOOPBACK_WINDOW: u32 = (128 << 20) / PER_LOOPBACK as u32;
-/// Of the streams that a peer lets this side open, so many may be watched and so many bring bytes: those of limited transfers last
-/// for minutes, and requests need some of their own.
+/// Of the streams that a peer lets this side open, so many may tell of changes (Watch, Follow) and as many bring bytes (Fetch): those
+/// of limited transfers last for minutes, and requests need some of their own.
 pub const LASTING: usize = STREAMS as usize * 3 / 8;
 /// What is kept for a peer until it has acknowledged it, on one connection.
 pub const SEND_WINDOW: u64 = 8 << 20;

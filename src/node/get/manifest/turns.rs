@@ -1,5 +1,6 @@
 //! Who may be dialled, asked and received from next, while a collection's list is looked for. Invariant: whoever is late lets two
-//! more come, so that however many are silent, the first that is not is asked soon; one by one while nobody is.
+//! more come, so that however many are silent, the first that is not is asked soon; one, after a while, where much comes, as the
+//! line may be what is slow; one by one while nobody is late.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
