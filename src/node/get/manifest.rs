@@ -94,7 +94,7 @@ impl Listed<'_> {
         let mut ticks = tokio::time::interval(TICK);
         let (mut elsewhere, mut looks) = (pin!(self.elsewhere(0)), 0);
         let (mut proving, mut may_dial) = (JoinSet::new(), false);
-        let longest = (wait * LISTS).max(LIST);
+        let longest = wait.saturating_mul(LISTS).max(LIST);
         loop {
             if may_dial
                 && tasks.len() < ASKED
@@ -229,7 +229,7 @@ impl One {
         turns.patient(Late::Answer, patience(link.rtt(), head.len), first).await?;
         let turn = if receiving.left > 0 {
             let rest = receiving.rest((&link, &mut recv), &turns, times);
-            turns.patient(Late::Answer, patience(link.rtt(), SMALL as u64), rest).await?
+            Some(turns.patient(Late::Answer, patience(link.rtt(), SMALL as u64), rest).await?)
         } else {
             None
         };
@@ -275,7 +275,7 @@ impl Receiving {
         (link, recv): (&Link, &mut RecvStream),
         turns: &'t Turns,
         times: u32,
-    ) -> Result<Option<Turn<'t>>, frames::CallError> {
+    ) -> Result<Turn<'t>, frames::CallError> {
         let all = self.left;
         let turn = turns.large.take(all).await;
         link.widen();
@@ -288,7 +288,7 @@ impl Receiving {
                 return Err(frames::CallError::TimedOut);
             }
         }
-        Ok(Some(turn))
+        Ok(turn)
     }
 
     async fn piece(&mut self, recv: &mut RecvStream, most: usize) -> Result<usize, frames::CallError> {
