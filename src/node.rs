@@ -48,7 +48,7 @@ pub use crate::logic::uploads::{Past, Upload, UploadEvent, Uploads};
 pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
-pub use control::{Asker, Fetched, Followed, Heard, Put, Remote, SharedRow, Sharing};
+pub use control::{Asker, Fetched, Followed, Heard, KeptJob, Put, Remote, SharedRow, Sharing, kept_in};
 pub use doctor::{Check, Examination, Seen, SeenAt, Verdict};
 pub use error::{ControlError, Error, ErrorCode, Fault, Lack, Named, Silence, Who, Whom, shown};
 pub use get::Transfer;

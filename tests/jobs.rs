@@ -3,8 +3,9 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use common::stage::{MIB, Stage, masked};
 use common::tmux::{Tmux, live};
@@ -168,6 +169,37 @@ fn a_get_that_another_command_pauses_or_cancels_says_so() {
 }
 
 #[test]
+fn a_get_whose_node_is_stopped_says_so_and_its_job_goes_on_with_the_next() {
+    let stage = Stage::new(8 * MIB, "3M");
+    let node = stage.node();
+    let mut get = stage.getting(&[]);
+    get.event_that("progress", |progress| progress["fetched"].as_u64() > Some(0));
+    let id = stage.job()["id"].to_string();
+    stage.run(&["stop"]).event("stopped");
+    let why = get.end().error(143);
+    assert!(why.contains("another command has stopped") && why.contains(&format!("job {id} goes on")), "{why}");
+    node.process.end();
+    let partial = || stage.run(&["status"]).event("status")["partials"][0].clone();
+    assert_eq!(partial()["job"].to_string(), id, "{}", partial());
+    let told = stage.lab.people_at(&stage.home).arg("status").output().expect("run");
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains(&format!("`qshare jobs cancel {id}`")) && !told.contains("rm -rf"), "{told}");
+    let _node = stage.node();
+    stage.until("ended");
+    stage.assert_there();
+}
+
+#[test]
+fn a_get_whose_own_node_is_stopped_says_who_did_it() {
+    let stage = Stage::new(8 * MIB, "3M");
+    let mut get = stage.getting(&[]);
+    get.event_that("progress", |progress| progress["fetched"].as_u64() > Some(0));
+    stage.run(&["stop"]).event("stopped");
+    let why = get.end().error(143);
+    assert!(why.contains("`qshare stop` has ended this") && why.contains("proven and kept"), "{why}");
+}
+
+#[test]
 fn what_is_over_leaves_the_list() {
     let stage = Stage::new(4 * MIB, "2M");
     let _node = stage.node();
@@ -321,6 +353,29 @@ fn watching_ends_with_the_last_job_and_leaves_it_alone_at_a_signal() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let last = ended.events.last().expect("lines");
     assert_eq!((&last["event"], &last["state"]), (&"job".into(), &"ended".into()));
+    // What was over before is no news for who looks on now, and neither is what another command has ended meanwhile.
+    let mut get = Process::start(stage.lab.qshare_at(&stage.home).args([
+        "get",
+        "big.bin",
+        "--peer",
+        &stage.giver.1.addr,
+        "-o",
+        "other.bin",
+    ]));
+    get.event_that("progress", |progress| progress["fetched"].as_u64() > Some(0));
+    let mut people = stage.lab.people_at(&stage.home);
+    let mut people =
+        people.args(["jobs", "--watch"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let mut first = String::new();
+    let mut told = BufReader::new(people.stderr.take().expect("piped"));
+    while !first.contains("running") {
+        assert!(told.read_line(&mut first).expect("a line") > 0, "{first}");
+    }
+    get.signal(Signal::TERM);
+    get.end().error(143);
+    let last = people.wait_with_output().expect("ended");
+    let last = String::from_utf8_lossy(&last.stdout).into_owned();
+    assert!(last.is_empty(), "{last}");
     assert!(ended.events.iter().filter(|job| job["state"] == "running").count() > 2, "{:?}", ended.events);
     stage.assert_there();
 }

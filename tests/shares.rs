@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::{Ended, Lab, Node, Process, noise, until};
@@ -192,6 +193,22 @@ fn a_share_whose_node_ends_takes_its_place() {
     stage.node.addr = begun["addr"].as_str().expect("an address").to_owned();
     share.event("offer");
     stage.get(&stage.guest, &id).done();
+}
+
+#[test]
+fn a_share_whose_node_is_stopped_ends_with_it_and_says_so() {
+    let stage = Stage::new(&[]);
+    let (share, _) = stage.share(&stage.lab.file("second.txt", b"second"), &[]);
+    let third = stage.lab.file("third.txt", b"third");
+    let mut people = stage.lab.people_at(&stage.home);
+    let people = people.arg("share").arg(third).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
+    until("it is offered there", || !stage.offer("third.txt").is_null());
+    stage.run(&["stop"]).event("stopped");
+    assert_eq!(share.end().code, Some(0));
+    let told = people.wait_with_output().expect("ended");
+    let said = String::from_utf8_lossy(&told.stderr);
+    assert!(told.status.success() && said.contains("`qshare stop` has ended the node"), "{said}");
+    assert!(stage.run(&["status"]).event("status")["running"].is_null(), "nobody takes its place");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io;
 use crate::cli::exit::Exit;
 use crate::cli::signals::Stop;
 use crate::config::ConfigError;
-use crate::node::{Error, ErrorCode};
+use crate::node::{ControlError, Error, ErrorCode};
 
 /// Why a command did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -79,18 +79,25 @@ impl Failure {
             Self::Interrupted { stop, .. } | Self::Stopped(stop) => stop.exit(),
             // Whatever the cause, something is kept to go on with.
             Self::Node(Error::Halted { .. }) => ErrorCode::Incomplete.into(),
+            Self::Node(Error::Control(ControlError::Stopped { .. })) => Stop::Asked.exit(),
             _ => self.code().into(),
         }
     }
 
     /// Whether it ends the command even where others of several things could be done.
     pub(crate) const fn ends_all(&self) -> bool {
-        matches!(self, Self::Closed | Self::Interrupted { .. } | Self::Stopped(_))
+        matches!(
+            self,
+            Self::Closed
+                | Self::Interrupted { .. }
+                | Self::Node(Error::Control(ControlError::Stopped { .. }))
+                | Self::Stopped(_)
+        )
     }
 
     /// Whether there is nothing to tell: nobody reads, or the person at the keyboard did it.
     pub(crate) fn is_silent(&self) -> bool {
-        matches!(self, Self::Closed | Self::Stopped(_))
+        matches!(self, Self::Closed | Self::Stopped(Stop::Hangup | Stop::Interrupt | Stop::Terminate))
     }
 }
 
@@ -119,6 +126,10 @@ mod tests {
         let by = |stop| Failure::Interrupted { stop, error: error() };
         assert_eq!(by(Stop::Interrupt).exit(), Exit::INTERRUPTED);
         assert_eq!(by(Stop::Terminate).exit(), Exit::TERMINATED);
+        assert_eq!(by(Stop::Asked).exit(), Exit::TERMINATED);
+        assert!(said(&by(Stop::Asked)).starts_with("`qshare stop` has ended this: interrupted, 3.0 MiB"));
+        assert!(said(&Failure::Stopped(Stop::Asked)).contains("qshare stop"));
+        assert!(Failure::Stopped(Stop::Interrupt).is_silent() && !Failure::Stopped(Stop::Asked).is_silent());
         assert!(said(&by(Stop::Interrupt)).starts_with("interrupted, 3.0 MiB of 9.0 MiB are proven and kept: run"));
     }
 

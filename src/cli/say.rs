@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use crate::actors::connections::ConnectError;
 use crate::actors::download::DownloadError;
 use crate::cli::failure::Failure;
+use crate::cli::signals::Stop;
 use crate::io::home::seen::is_prefix;
 use crate::io::net::dial::DialError;
 use crate::io::net::resolve::ResolveError;
@@ -37,7 +38,11 @@ pub(crate) use suggest::{directories, names as suggested, near};
 pub(crate) fn failure(failure: &Failure, names: &Names) -> String {
     match failure {
         Failure::Config(config) => local::config(config),
+        Failure::Interrupted { stop: Stop::Asked, error: of } => {
+            format!("`qshare stop` has ended this: {}", error(of, names))
+        }
         Failure::Interrupted { error: of, .. } | Failure::Node(of) => error(of, names),
+        Failure::Stopped(Stop::Asked) => "`qshare stop` has ended this: run the same command again".to_owned(),
         Failure::Other(other) => match (other.downcast_ref(), other.downcast_ref()) {
             (Some(error), _) => local::identity(error),
             (_, Some(error)) => lines(error),

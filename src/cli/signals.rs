@@ -11,6 +11,8 @@ use crate::node::Host;
 /// A wish to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
+    /// Another command ends the node that runs here.
+    Asked,
     /// SIGHUP: the terminal is gone.
     #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal here"))]
     Hangup,
@@ -26,7 +28,7 @@ impl Stop {
         match self {
             Self::Hangup => Exit::HUNG_UP,
             Self::Interrupt => Exit::INTERRUPTED,
-            Self::Terminate => Exit::TERMINATED,
+            Self::Asked | Self::Terminate => Exit::TERMINATED,
         }
     }
 }
@@ -79,7 +81,7 @@ impl Signals {
             () = come(&mut self.interrupt) => Stop::Interrupt,
             () = come(&mut self.terminate) => Stop::Terminate,
             stop = is_told(&mut self.told) => stop,
-            () = is_asked(&mut self.asked) => Stop::Terminate,
+            () = is_asked(&mut self.asked) => Stop::Asked,
         };
         self.came = true;
         if stop == Stop::Hangup {
@@ -180,7 +182,7 @@ impl Signals {
         };
         let stop = tokio::select! {
             () = interrupted => Stop::Interrupt,
-            () = is_asked(&mut self.asked) => Stop::Interrupt,
+            () = is_asked(&mut self.asked) => Stop::Asked,
             stop = is_told(&mut self.told) => stop,
         };
         self.came = true;

@@ -36,6 +36,7 @@ use server::Server;
 
 pub use asker::Asker;
 pub use board::Fetched;
+pub use jobs::{KeptJob, kept_in};
 pub use puts::Put;
 pub use remote::{Followed, Remote};
 pub use shares::SharedRow;

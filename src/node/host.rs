@@ -166,7 +166,7 @@ impl Host {
     /// Answers no command any more: who has asked looks for who has the home next.
     pub(crate) async fn leave_owners(&self) {
         if let Some(control) = self.control.get() {
-            control.close_owners().await;
+            control.close_owners(*self.stop_asked.borrow()).await;
         }
     }
 

@@ -11,7 +11,7 @@ pub const SIDE_ALPN: &[u8] = b"qshare-side/1";
 /// The ALPN of the control socket, where the commands of a home speak to its running node.
 pub const CONTROL_ALPN: &[u8] = b"qshare-control/1";
 /// What commands and the running node of a home say to each other beyond what is fixed for ever; raised with each change of it.
-pub const CONTROL_VERSION: u16 = 5;
+pub const CONTROL_VERSION: u16 = 6;
 /// The version that Welcome carries; raised when a node wants to say that it can do more within one ALPN.
 pub const VERSION: u16 = 7;
 /// The version of a neighbour that does not say it: since 3 they do.

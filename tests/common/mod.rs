@@ -93,10 +93,17 @@ impl Lab {
 
     /// `qshare` in this home.
     pub fn qshare_at(&self, home: &Path) -> Command {
+        let mut command = self.people_at(home);
+        command.arg("--json");
+        command
+    }
+
+    /// The same with words for people.
+    pub fn people_at(&self, home: &Path) -> Command {
         let mut command = heeding(&self.program);
         command.current_dir(self.dir.path()).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", home);
         // Tests that run at the same time on one machine are one network.
-        command.args(["--json", "--no-lan"]);
+        command.arg("--no-lan");
         command
     }
 

@@ -90,7 +90,9 @@ fn knowing(home: &Path) -> clap::Command {
             get.mut_arg("words", |words| words.add(contents.clone())).mut_arg("from", |from| from.add(peers.clone()))
         })
         .mut_subcommand("put", |put| {
-            put.mut_arg("to", |to| to.add(peers)).mut_arg("cancel", |number| number.add(of(sent)))
+            put.mut_arg("to", |to| to.add(peers))
+                .mut_arg("cancel", |number| number.add(of(|home| sent(home, false))))
+                .mut_arg("clear", |number| number.add(of(|home| sent(home, true))))
         })
         .mut_subcommand("unshare", |unshare| unshare.mut_arg("what", |what| what.add(of(shared))))
         .mut_subcommand("inbox", |inbox| with_offers(inbox, home))
@@ -196,14 +198,14 @@ impl OfNode {
     }
 }
 
-/// What was left to the node to send, and is not over.
-fn sent(home: &Path) -> Vec<CompletionCandidate> {
+/// What was left to the node to send, and is over or not.
+fn sent(home: &Path, is_over: bool) -> Vec<CompletionCandidate> {
     let all = OfNode::all(&KeptFile::puts(&home.join("node")));
     let of = |one: &OfNode| {
         let what = one.name().unwrap_or_else(|| one.text.clone());
         Some(candidate(one.number?.to_string(), Shown(&what)))
     };
-    all.iter().filter(|one| one.ended.is_empty()).filter_map(of).collect()
+    all.iter().filter(|one| one.ended.is_empty() != is_over).filter_map(of).collect()
 }
 
 /// What is kept shared, by its name.
@@ -313,6 +315,7 @@ mod tests {
         });
         KeptFile::at(&dir).write(&rmp_serde::to_vec_named(&kept).expect("plain")).expect("written");
         assert_eq!(node(&["put", "--cancel", ""]), ["4"]);
+        assert_eq!(node(&["put", "--clear", ""]), ["5"]);
         assert_eq!(node(&["unshare", ""]), ["thesis.pdf", "pics"]);
     }
 

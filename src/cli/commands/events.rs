@@ -46,7 +46,7 @@ pub(crate) async fn until_stopped(
 ) -> Result<Exit> {
     tokio::select! {
         followed = follow => match followed {
-            Err(Failure::Node(Error::Control(ControlError::Lost))) => {
+            Err(Failure::Node(Error::Control(ControlError::Lost | ControlError::Stopped { .. }))) => {
                 context.output.note("qshare: the node has ended");
                 Ok(Exit::DONE)
             }

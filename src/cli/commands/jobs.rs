@@ -102,7 +102,13 @@ fn note_failed(context: &Context, row: &JobRow) {
 
 /// What went wrong last.
 fn why(context: &Context, row: &JobRow) -> Option<String> {
-    row.error.as_ref().map(|error| say::error(error, context.output.names()))
+    let error = row.error.as_ref()?;
+    // What to do about a `get` is no help there.
+    Some(if row.given {
+        format!("{error}; `qshare inbox` shows from whom it is")
+    } else {
+        say::error(error, context.output.names())
+    })
 }
 
 fn table(rows: &[JobRow]) -> Table {

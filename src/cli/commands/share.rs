@@ -59,6 +59,10 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit>
                     .output
                     .note("qshare: the node of this home has ended: this looks who has the home now, or takes it");
             }
+            Err(Failure::Node(Error::Control(ControlError::Stopped { .. }))) => {
+                context.output.note("qshare: `qshare stop` has ended the node of this home: this is offered no longer");
+                return Ok(Exit::DONE);
+            }
             result => return result,
         }
     }

@@ -19,7 +19,7 @@ use crate::io::home::identity::Identity;
 use crate::io::home::trust::TrustStore;
 use crate::io::share::cache::HashCache;
 use crate::model::{NodeId, Shown, Size};
-use crate::node::{Error, Remote};
+use crate::node::{Error, Remote, kept_in};
 use crate::wire::Role;
 use crate::wire::control::ControlStatus;
 
@@ -102,7 +102,7 @@ fn look(home: &Home, here: &Path) -> Result<Status> {
         roles: roles.collect::<Result<_>>()?,
         cache: cache_status(home),
         trust: trust.into_iter().map(|(addr, node)| Trusted { addr, node }).collect(),
-        partials: partials::all(here, &elsewhere)?,
+        partials: partials::all(here, &elsewhere, &kept_in(home))?,
         running: None,
     })
 }

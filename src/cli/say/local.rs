@@ -78,6 +78,12 @@ pub(super) fn control(error: &ControlError) -> String {
         ControlError::Cancelled { .. } | ControlError::Cut { .. } | ControlError::Lost => {
             format!("{error}: run the same command again")
         }
+        ControlError::Stopped { job: None } => {
+            format!("{error}, and with it this: `qshare node` or `qshare share` starts one again")
+        }
+        ControlError::Stopped { job: Some(job) } => {
+            format!("{error}: job {job} goes on when `qshare node` or `qshare share` has started one again")
+        }
         ControlError::NotKept { cause, .. } => {
             format!("{error}, so nothing of it is offered; {}", remedy(cause))
         }

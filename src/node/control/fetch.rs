@@ -86,7 +86,11 @@ impl Follower {
     async fn hear(&self, from: &mut RecvStream) -> Ending {
         let (mut job, mut first) = (None, None);
         loop {
-            match self.remote.next(from).await? {
+            let told = self.remote.next(from).await.map_err(|error| match error {
+                Error::Control(ControlError::Stopped { .. }) => ControlError::Stopped { job }.into(),
+                error => error,
+            });
+            match told? {
                 Told::Answer(len) => return self.remote.answer::<Ending>(from, len).await?,
                 Told::Begun | Told::Event(_) | Told::Put(_) | Told::PutLeft(_) | Told::Uploads(_) => {}
                 Told::Job(id) => (job, first) = (Some(id), first.or(Some(id))),

@@ -4,6 +4,7 @@
 mod kept;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use self::kept::Kept;
 use crate::actors::limits::throttle::Throttle;
-use crate::io::home::jobs::JobFiles;
+use crate::io::home::Home;
+use crate::io::home::jobs::{JobFile, JobFiles};
 use crate::io::receive::landing::Landing;
 use crate::logic::limits::jobs::{JobError, JobId, JobOrder, JobState, Jobs, RunEnd, Step};
 use crate::model::{Cause, ContentId, RateLimit};
@@ -22,7 +24,7 @@ use crate::node::error::{ControlError, Error, ErrorCode};
 use crate::node::get::Transfer;
 use crate::node::inner::Inner;
 use crate::node::inner::orders::{Followed, JobWish, JobsRef, Order};
-use crate::node::types::{Canceller, Event, JobRow, Lifetime, Notice, Outcome, Progress, What};
+use crate::node::types::{Canceller, Event, JobRow, Lifetime, Notice, Outcome, Progress};
 use crate::wire::Role;
 
 /// Orders that wait.
@@ -31,6 +33,31 @@ const ORDERS: usize = 64;
 const PAGE: usize = 256;
 /// How long transfers may take to end with the node: they sync what they have.
 const END: Duration = Duration::from_secs(5);
+
+/// A transfer that the node of a home goes on with, or is ready to.
+#[derive(Debug, Clone)]
+pub struct KeptJob {
+    /// Its number.
+    pub id: JobId,
+    /// What it fetches.
+    pub content: ContentId,
+    /// Where it goes: this path, or into it.
+    pub output: PathBuf,
+}
+
+/// Those that are kept in a home, as far as they can be read and it is known what they fetch. Blocks on the disk; the node need not
+/// run.
+#[must_use]
+pub fn kept_in(home: &Home) -> Vec<KeptJob> {
+    let files = JobFiles::at(&home.role_dir(Role::Node)).read().unwrap_or_default();
+    let kept = |file: JobFile| {
+        let kept = Kept::read(&file.bytes.ok()?).ok()?;
+        let is_over = matches!(kept.state, JobState::Cancelled | JobState::Ended);
+        let (content, output) = (kept.content()?, kept.wish.request.output?);
+        (!is_over).then(|| KeptJob { id: file.number.into(), content, output })
+    };
+    files.into_iter().filter_map(kept).collect()
+}
 
 /// Begins to keep jobs, those of earlier runs first, where the node lives long enough.
 pub(crate) async fn start(node: &Node) {
@@ -253,6 +280,7 @@ impl Keeper {
             id,
             what: request.what.clone(),
             name: now.name.or_else(|| request.given.as_ref().map(|given| given.name.clone())),
+            given: request.given.is_some(),
             output: request.output.clone(),
             state: self.jobs.state(id).unwrap_or(job.kept.state),
             bytes: now.bytes,
@@ -367,8 +395,14 @@ impl Keeper {
         }
     }
 
-    /// Ends the transfers; the next run of the node goes on with them.
+    /// Ends the transfers; the next run of the node goes on with them. Where another command has stopped it, those who follow one have
+    /// been told that.
     async fn stop(&mut self) {
+        if self.node.upgrade().is_some_and(|node| *node.stop_asked().borrow()) {
+            let followed: Vec<_> = self.all.keys().copied().filter(|id| self.jobs.is_attached(*id)).collect();
+            followed.into_iter().for_each(|id| self.jobs.detach(id));
+            self.settle().await;
+        }
         self.all.values().filter_map(|job| job.run.as_ref()).for_each(|run| run.canceller.cancel());
         let all = async { while self.runs.join_next().await.is_some() {} };
         // What was journalled is kept in any case.
@@ -393,9 +427,7 @@ impl Job {
 
     /// What is fetched, once that is known.
     fn content(&self) -> Option<ContentId> {
-        let request = &self.kept.wish.request;
-        let asked = if let What::Id(id) = request.what { Some(id) } else { request.choose };
-        self.run.as_ref().and_then(|run| run.progress.borrow().id).or(asked)
+        self.run.as_ref().and_then(|run| run.progress.borrow().id).or_else(|| self.kept.content())
     }
 
     /// Takes over how far its transfer is.

@@ -270,7 +270,9 @@ impl Remote {
     pub async fn take_over(&self) -> Result<bool, Error> {
         match self.ask(&Places::default(), Ask::Yield, drop).await {
             // One that ends at once may not have said so any more.
-            Ok(true) | Err(Error::Control(ControlError::Lost)) => self.gone().await.map(|()| true),
+            Ok(true) | Err(Error::Control(ControlError::Lost | ControlError::Stopped { .. })) => {
+                self.gone().await.map(|()| true)
+            }
             other => other,
         }
     }
@@ -357,8 +359,15 @@ impl Remote {
     pub(super) async fn unless_gone<T>(&self, work: impl Future<Output = Result<T, CallError>>) -> Result<T, Error> {
         tokio::select! {
             biased;
-            done = work => done.map_err(failed),
+            done = work => done.map_err(|error| self.failed(error)),
             () = self.ended() => Err(ControlError::Lost.into()),
+        }
+    }
+
+    fn failed(&self, error: CallError) -> Error {
+        match failed(error) {
+            Error::Control(ControlError::Lost) if self.link.is_stopped() => ControlError::Stopped { job: None }.into(),
+            error => error,
         }
     }
 }

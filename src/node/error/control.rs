@@ -207,6 +207,12 @@ pub enum ControlError {
         /// Its process, when known.
         pid: Option<u32>,
     },
+    /// Another command has ended it, and with it what goes through it.
+    #[error("another command has stopped the running node of this home")]
+    Stopped {
+        /// The transfer that it goes on with when it runs again.
+        job: Option<JobId>,
+    },
     /// Where a transfer goes is another directory by now, or none.
     #[error("{} was moved or removed", shown(.path))]
     Moved {
@@ -282,7 +288,7 @@ impl ControlError {
             Self::Cancelled { .. } | Self::Cut { .. } | Self::Paused { .. } | Self::Undecided { .. } => {
                 ErrorCode::Incomplete
             }
-            Self::Left { .. } | Self::Same { .. } => ErrorCode::Interrupted,
+            Self::Left { .. } | Self::Same { .. } | Self::Stopped { .. } => ErrorCode::Interrupted,
             Self::Brief | Self::Lost | Self::Own => ErrorCode::Failed,
             Self::NoOffer { state: None, .. } | Self::NoPut { .. } => ErrorCode::NotFound,
             Self::NoOffer { .. } => ErrorCode::Usage,

@@ -19,6 +19,8 @@ pub struct JobRow {
     pub what: What,
     /// What it is called, once known.
     pub name: Option<SafePath>,
+    /// Whether it was offered to this node's person, and came by the inbox.
+    pub given: bool,
     /// Where it goes.
     pub output: Option<PathBuf>,
     /// How it stands.

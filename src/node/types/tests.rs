@@ -180,6 +180,7 @@ fn job() -> JobRow {
         id: 3.into(),
         what: What::Id(ContentId::of(b"x")),
         name: Some(name()),
+        given: false,
         output: Some("/srv/in/".into()),
         state: JobState::Failed,
         bytes: 1,

@@ -118,6 +118,7 @@ pub(super) fn tell(
         id: job,
         what: what.clone(),
         name,
+        given: false,
         output: Some(whole(output)?),
         state: JobState::Running,
         bytes: 0,

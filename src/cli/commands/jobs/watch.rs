@@ -40,9 +40,11 @@ async fn watch(context: &Context, remote: &Remote) -> Result<Vec<JobRow>, Failur
         let rows = all(remote).await?;
         shown.show(context, &rows)?;
         let active = rows.iter().any(goes_on);
-        watched.extend(
-            rows.into_iter().filter(|row| goes_on(row) || shown.told.contains_key(&row.id)).map(|row| (row.id, row)),
-        );
+        // One that a command followed is off the list when that has told its end.
+        watched.retain(|id, _| rows.iter().any(|row| row.id == *id));
+        let is_worth_it = |row: &JobRow| goes_on(row) || watched.contains_key(&row.id);
+        let news: Vec<_> = rows.into_iter().filter(is_worth_it).collect();
+        watched.extend(news.into_iter().map(|row| (row.id, row)));
         if !active {
             return Ok(watched.into_values().collect());
         }

@@ -11,7 +11,7 @@ use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Earlier, Names, PartialError, is_alive};
 use crate::model::text::shell::{quoted, quoted_path};
 use crate::model::{ContentId, Shown, Size};
-use crate::node::Error;
+use crate::node::{Error, JobId, KeptJob};
 
 /// An unfinished transfer.
 #[derive(Debug, Serialize)]
@@ -43,15 +43,20 @@ struct Told {
     in_use: bool,
     /// The process that has it, or had it last.
     pid: Option<u32>,
+    /// The number of the transfer that the node of this home goes on with.
+    job: Option<JobId>,
 }
 
-/// Those in `here`, by its names, and then those in other directories, by their paths. A directory that cannot be read,
-/// such as one on a disk that is not there, is left out, but `here` is not.
-pub(super) fn all(here: &Path, elsewhere: &[PathBuf]) -> Result<Vec<Partial>> {
+/// Those in `here`, by its names, and then those in other directories, by their paths, with the jobs that they belong to. A directory
+/// that cannot be read, such as one on a disk that is not there, is left out, but `here` is not.
+pub(super) fn all(here: &Path, elsewhere: &[PathBuf], jobs: &[KeptJob]) -> Result<Vec<Partial>> {
     let mut found = in_dir(here, Path::new("")).map_err(Error::from)?;
     let known = here.canonicalize().ok();
+    found.iter_mut().for_each(|partial| partial.belong(known.as_deref(), jobs));
     for dir in elsewhere.iter().filter(|dir| Some(*dir) != known.as_ref()) {
-        found.extend(in_dir(dir, dir).unwrap_or_default());
+        let mut there = in_dir(dir, dir).unwrap_or_default();
+        there.iter_mut().for_each(|partial| partial.belong(Some(dir), jobs));
+        found.extend(there);
     }
     Ok(found)
 }
@@ -84,6 +89,7 @@ fn with_journal(held: &SafeDir, shown: &Path, earlier: &Earlier) -> Partial {
         in_use,
         // Who holds it need not be who had it last.
         pid: earlier.pid.filter(|pid| !in_use || is_alive(*pid)),
+        job: None,
     };
     let path = text(&shown.join(earlier.part().as_str()));
     Partial { path, bytes: on_disk(&held.shown(earlier.part())), told: Some(told) }
@@ -94,6 +100,15 @@ fn text(path: &Path) -> String {
 }
 
 impl Partial {
+    /// Finds the job that fetches it into this directory.
+    fn belong(&mut self, dir: Option<&Path>, jobs: &[KeptJob]) {
+        let Some((told, dir)) = self.told.as_mut().zip(dir) else { return };
+        let is_there = |path: &Path| path.canonicalize().is_ok_and(|path| path == dir);
+        let goes_there = |job: &&KeptJob| is_there(&job.output) || job.output.parent().is_some_and(is_there);
+        let job = jobs.iter().filter(|job| job.content == told.id).find(goes_there);
+        told.job = job.map(|job| job.id);
+    }
+
     /// For people: what it is, how to go on, how to be rid of it.
     pub(super) fn lines(&self) -> Vec<String> {
         let (path, on_disk) = (Shown(&self.path), Size(self.bytes));
@@ -110,6 +125,12 @@ impl Partial {
         if told.in_use {
             let who = told.pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
             lines.push(format!("  in use by {who}"));
+            return lines;
+        }
+        if let Some(job) = told.job {
+            lines.push(format!(
+                "  the node of this home goes on with it as job {job}: `qshare jobs` shows it, `qshare jobs cancel {job}` ends that"
+            ));
             return lines;
         }
         let into = || {
@@ -169,12 +190,12 @@ mod tests {
         std::fs::write(other.join(".qshare-0000000000000000.part/d/f"), [1; 4096]).expect("written");
         let gone = dir.path().join("gone");
         let here = dir.path().canonicalize().expect("there");
-        let found = all(dir.path(), &[here, other.clone(), gone]).expect("found");
+        let found = all(dir.path(), &[here, other.clone(), gone], &[]).expect("found");
         assert_eq!(found.len(), 2, "{found:?}");
         assert_eq!((&found[0].path, found[0].bytes >= 4096), (&format!(".qshare-{id}.part"), true));
         let told = found[1].lines().join("\n");
         let part = other.join(".qshare-0000000000000000").display().to_string().replace('\'', "'\\''");
         assert!(told.contains(&format!("rm -rf '{part}.part' '{part}.journal' '{part}.givers'")), "{told}");
-        assert!(all(&dir.path().join("gone"), &[]).is_err());
+        assert!(all(&dir.path().join("gone"), &[], &[]).is_err());
     }
 }

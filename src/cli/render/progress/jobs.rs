@@ -134,6 +134,7 @@ mod tests {
             id: JobId::from(number),
             what: What::Id(ContentId::of(b"x")),
             name: Some(SafePath::parse("papers/big.bin").expect("a name")),
+            given: false,
             output: None,
             state,
             bytes: 12 << 20,

@@ -21,6 +21,9 @@ use crate::wire::{Code, Role};
 /// A handshake on one machine takes some milliseconds; one that takes so long is given up.
 const HANDSHAKE: Duration = Duration::from_secs(2);
 
+/// Why the control socket is closed when a command has asked for that: what goes through it ends, too, and no node takes its place.
+const STOPPED: &[u8] = b"stopped";
+
 /// Why a command does not reach the running node of its home.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OwnerError {
@@ -42,6 +45,14 @@ pub struct OwnerLink {
     _endpoint: Option<Endpoint>,
 }
 
+impl OwnerLink {
+    /// Whether a command had the node end, and that has closed this.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.connection.close_reason(), Some(ConnectionError::ApplicationClosed(close)) if *close.reason == *STOPPED)
+    }
+}
+
 impl Endpoint {
     /// Dials the control socket of the node that runs with this identity.
     ///
@@ -60,9 +71,9 @@ impl Endpoint {
         }
     }
 
-    /// Closes all connections of the control socket, and waits for a moment until that is told.
-    pub async fn close_owners(&self) {
-        self.inner.quinn.close(var_int(Code::Closing), b"");
+    /// Closes all connections of the control socket, and waits for a moment until that is told, and whether a command wanted it.
+    pub async fn close_owners(&self, is_wanted: bool) {
+        self.inner.quinn.close(var_int(Code::Closing), if is_wanted { STOPPED } else { b"" });
         let _ = timeout(super::CLOSE, self.inner.quinn.wait_idle()).await;
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::logic::limits::jobs::JobState;
-use crate::model::{Cause, SafePath};
+use crate::model::{Cause, ContentId, SafePath};
 use crate::node::error::Error;
 use crate::node::inner::orders::JobWish;
 use crate::node::types::{Outcome, Progress, What};
@@ -48,6 +48,11 @@ impl Kept {
         (self.name, self.have, self.total) = (now.name.or_else(|| self.name.take()), now.bytes, now.total);
     }
 
+    /// What is fetched, once that is known.
+    pub(super) fn content(&self) -> Option<ContentId> {
+        if let What::Id(id) = self.wish.request.what { Some(id) } else { self.wish.request.choose }
+    }
+
     /// It is there.
     pub(super) fn ended(&mut self, outcome: &Outcome) {
         (self.name, self.have, self.total) = (Some(outcome.name.clone()), outcome.bytes, outcome.bytes);
@@ -76,7 +81,7 @@ impl Kept {
 mod tests {
     use super::*;
     use crate::io::receive::landing::Landing;
-    use crate::model::{ContentId, Query};
+    use crate::model::Query;
     use crate::node::types::{GetRequest, Places};
 
     fn kept() -> Kept {
