@@ -30,7 +30,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -280,6 +280,8 @@ pub struct Process {
     child: Child,
     lines: Receiver<String>,
     stderr: Arc<Mutex<String>>,
+    /// Disconnected once all of it was read.
+    stderr_read: Receiver<()>,
     pub events: Vec<Value>,
 }
 
@@ -311,13 +313,15 @@ impl Process {
         });
         let stderr = Arc::new(Mutex::new(String::new()));
         let (kept, mut pipe) = (Arc::clone(&stderr), child.stderr.take().expect("piped"));
+        let (reading, stderr_read) = channel();
         std::thread::spawn(move || {
+            let _reading: Sender<()> = reading;
             let mut buffer = [0; 4096];
             while let Ok(len @ 1..) = pipe.read(&mut buffer) {
                 kept.lock().expect("no panic").push_str(&String::from_utf8_lossy(&buffer[..len]));
             }
         });
-        Self { child, lines, stderr, events: Vec::new() }
+        Self { child, lines, stderr, stderr_read, events: Vec::new() }
     }
 
     pub fn pid(&self) -> u32 {
@@ -413,6 +417,9 @@ impl Process {
             }
         }
         let code = self.child.wait().expect("reaped").code();
+        // What it said last is still in the pipe.
+        let read = self.stderr_read.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        assert_eq!(read, Err(RecvTimeoutError::Disconnected), "its standard error does not end\n{}", self.report());
         Ended { code, events: std::mem::take(&mut self.events), stderr: self.stderr() }
     }
 }
