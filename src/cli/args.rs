@@ -137,7 +137,9 @@ pub(crate) enum Command {
     Status,
     /// Follow what this home's running node reports, as JSON lines
     Events,
-    /// End the running node of this home
+    /// End the running node of this home, with the commands that go through it
+    ///
+    /// Transfers that it keeps go on when it runs again; a `share` or a `get` that goes through it ends and says so.
     Stop,
     /// Print this home's node id
     Id,
