@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use common::stage::{MIB, Stage, masked};
 use common::tmux::{Tmux, live};
-use common::{Process, until};
+use common::{Process, noise, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -103,6 +103,43 @@ fn what_is_fetched_slowly_keeps_no_answer_of_the_same_peer_waiting() {
     // Over the same connection.
     let listed = stage.run(&["ls", &stage.giver.1.addr]);
     assert_eq!(listed.event("hit")["name"], "big.bin", "{listed:#?}");
+}
+
+/// More commands than a connection has streams for what they fetch, so slowly that none ends; once as many fetch as may.
+fn fetching_slowly(stage: &Stage) -> Vec<Process> {
+    let slow = |number: i32| {
+        let into = stage.lab.path(&format!("in{number}/"));
+        let mut command = stage.lab.qshare_at(&stage.home);
+        command.args(["get", "big.bin", "--peer", &stage.giver.1.addr, "--limit", "1K", "-o"]).arg(into);
+        Process::start(&mut command)
+    };
+    let slow = (0..26).map(slow).collect();
+    until("as many fetch as may", || {
+        let jobs = stage.run(&["jobs"]).events;
+        jobs.iter().filter(|job| job["bytes"].as_u64() > Some(0) || job["rate"].as_u64() > Some(0)).count() >= 20
+    });
+    slow
+}
+
+#[test]
+fn what_many_commands_fetch_slowly_keeps_no_answer_of_the_same_peer_waiting() {
+    let stage = Stage::new(32 * MIB, "1G");
+    let _node = stage.node();
+    let _slow = fetching_slowly(&stage);
+    let listed = stage.run(&["ls", &stage.giver.1.addr]);
+    assert_eq!(listed.event("hit")["name"], "big.bin", "{listed:#?}");
+}
+
+#[test]
+fn what_is_not_limited_does_not_wait_for_what_many_commands_fetch_slowly_of_the_same_peer() {
+    let stage = Stage::new(32 * MIB, "1G");
+    let _node = stage.node();
+    let mut sharing = stage.lab.qshare_at(&stage.giver.0);
+    let mut sharing = Process::start(sharing.arg("share").arg(stage.lab.file("shared/other.bin", &noise(8, 3 * MIB))));
+    sharing.event("offer");
+    let _slow = fetching_slowly(&stage);
+    let other = stage.run(&["get", "other.bin", "--peer", &stage.giver.1.addr, "--wait", "0", "-o", "other/"]);
+    assert_eq!(other.done()["bytes"], 3 * MIB, "{other:#?}");
 }
 
 #[test]

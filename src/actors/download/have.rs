@@ -14,15 +14,17 @@ use crate::wire::{HaveEvent, Request, Watch, limits};
 /// A transfer that takes so long to take in one event is gone.
 const TAKEN: Duration = Duration::from_secs(10);
 
-/// Tells the transfer every event until the stream ends, and then that it has.
-pub(crate) async fn watch(link: Link, content: Content, actor: ActorRef<Message>) {
-    let ended = follow(&link, content, &actor).await;
+/// Tells the transfer, which may be limited, every event until the stream ends, and then that it has.
+pub(crate) async fn watch(link: Link, content: Content, limited: bool, actor: ActorRef<Message>) {
+    let ended = match link.may_watch(limited) {
+        Some(_place) => follow(&link, content, &actor).await,
+        None => Err(CallError::many()),
+    };
     // A transfer that has ended needs no news.
     let _ = actor.cast(Message::WatchEnded { link, error: ended.err() });
 }
 
 async fn follow(link: &Link, content: Content, actor: &ActorRef<Message>) -> Result<(), CallError> {
-    let _place = link.may_watch().ok_or_else(CallError::many)?;
     let request = Request::Watch(Watch { id: content.id, size: content.size });
     let ((), _to, mut from) = frames::call::<()>(link, &request, limits::CONTROL).await?;
     while let Some(event) = frames::receive_known::<HaveEvent>(&mut from, limits::CONTROL).await? {

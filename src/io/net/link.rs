@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::io::home::identity;
 use crate::io::net::gate::Permit;
 use crate::io::net::purpose::Purpose;
-use crate::io::net::transport::{CONNECTION_WINDOW, IDLE, LASTING, MOST_BESIDES};
+use crate::io::net::transport::{CONNECTION_WINDOW, IDLE, LASTING, LIMITED, MOST_BESIDES};
 use crate::model::NodeId;
 use crate::model::address::{Teller, canonical};
 use crate::wire::{Code, Role, Welcome};
@@ -42,9 +42,43 @@ struct Inner {
     /// Bytes for which there is room besides.
     besides: Mutex<u64>,
     /// Streams that this side may open and that last, by what they are for.
-    watches: Semaphore,
-    fetches: Semaphore,
+    watches: Lasting,
+    fetches: Lasting,
     _permit: Option<Permit>,
+}
+
+/// Streams of one kind that last.
+#[derive(Debug)]
+struct Lasting {
+    all: Semaphore,
+    /// Of them those of limited transfers.
+    limited: Semaphore,
+}
+
+/// A stream that may last; given back when dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Place<'a> {
+    _limited: Option<SemaphorePermit<'a>>,
+    _one: SemaphorePermit<'a>,
+}
+
+impl Lasting {
+    const fn new() -> Self {
+        Self { all: Semaphore::const_new(LASTING), limited: Semaphore::const_new(LIMITED) }
+    }
+
+    fn try_take(&self, limited: bool) -> Option<Place<'_>> {
+        let of_limited = if limited { Some(self.limited.try_acquire().ok()?) } else { None };
+        Some(Place { _limited: of_limited, _one: self.all.try_acquire().ok()? })
+    }
+
+    /// `None` never happens: the semaphores are not closed. Limited ones wait among themselves first, so that none of the others
+    /// waits behind one that waits for minutes.
+    async fn take(&self, limited: bool) -> Option<Place<'_>> {
+        let of_limited = if limited { Some(self.limited.acquire().await.ok()?) } else { None };
+        Some(Place { _limited: of_limited, _one: self.all.acquire().await.ok()? })
+    }
 }
 
 /// Room for bytes that are read slowly.
@@ -64,7 +98,8 @@ impl Inner {
     fn change_room(&self, change: impl FnOnce(u64) -> u64) {
         let mut besides = self.besides.lock().unwrap_or_else(PoisonError::into_inner);
         *besides = change(*besides);
-        let window = u64::from(CONNECTION_WINDOW) + (*besides).min(MOST_BESIDES);
+        // QUIC says that something was read once it is an eighth of the window, which is to be had besides as well.
+        let window = u64::from(CONNECTION_WINDOW) + (*besides).min(MOST_BESIDES) * 8 / 7;
         self.connection.set_receive_window(VarInt::try_from(window).unwrap_or(VarInt::MAX));
     }
 }
@@ -82,7 +117,7 @@ impl Link {
         let remote = canonical(connection.remote_address());
         let wide = AtomicBool::new(false);
         let besides = Mutex::default();
-        let [watches, fetches] = [const { Semaphore::const_new(LASTING) }; 2];
+        let [watches, fetches] = [Lasting::new(), Lasting::new()];
         let inner = Inner { connection, peer, remote, welcome, wide, besides, watches, fetches, _permit: permit };
         Self { inner: Arc::new(inner) }
     }
@@ -162,16 +197,15 @@ impl Link {
         Room { inner: Arc::clone(&self.inner), bytes }
     }
 
-    /// A stream for a request that is answered for as long as somebody wants to know; none when there are many: it is to be tried
-    /// again later.
-    pub fn may_watch(&self) -> Option<SemaphorePermit<'_>> {
-        self.inner.watches.try_acquire().ok()
+    /// A stream for a request that is answered for as long as somebody wants to know, maybe for a transfer that is limited; none
+    /// when there are many: it is to be tried again later.
+    pub fn may_watch(&self, limited: bool) -> Option<Place<'_>> {
+        self.inner.watches.try_take(limited)
     }
 
-    /// Waits for a stream on which bytes come.
-    pub async fn may_fetch(&self) -> Option<SemaphorePermit<'_>> {
-        // Never closed.
-        self.inner.fetches.acquire().await.ok()
+    /// Waits for a stream on which bytes come, maybe of a transfer that is limited.
+    pub async fn may_fetch(&self, limited: bool) -> Option<Place<'_>> {
+        self.inner.fetches.take(limited).await
     }
 
     /// Whether the connection is lost or closed.

@@ -30,17 +30,19 @@ pub const IDLE: Duration = Duration::from_secs(10);
 pub const STREAM_WINDOW: u32 = 4 << 20;
 /// What a peer may send before it is read, on all streams of a connection together, once it was asked for bytes.
 pub const CONNECTION_WINDOW: u32 = 8 << 20;
-/// What is asked for and read slowly, as its transfer is limited, has room besides, up to this: requests and answers do not wait
-/// behind it for minutes.
-pub const MOST_BESIDES: u64 = 64 << 20;
+/// What is asked for and read slowly, as its transfer is limited, has room besides, up to what all streams that bring bytes can
+/// hold: requests and answers do not wait behind it for minutes.
+pub const MOST_BESIDES: u64 = LASTING as u64 * STREAM_WINDOW as u64;
 /// The same before that, whoever dialled (`Link::widen`). What an address may have of arrived ones
 /// ([`crate::io::net::gate`]) is 128 MiB in all: what comes with a gap, or is not read for another reason, is kept.
 pub const NARROW_WINDOW: u32 = (128 << 20) / PER_ADDRESS as u32;
 /// The same on this machine, with more connections; no way is long there.
 const LOOPBACK_WINDOW: u32 = (128 << 20) / PER_LOOPBACK as u32;
-/// Of the streams that a peer lets this side open, so many may tell of changes (Watch, Follow) and as many bring bytes (Fetch): those
-/// of limited transfers last for minutes, and requests need some of their own.
+/// Of the streams that a peer lets this side open, so many may tell of changes (Watch, Follow) and as many bring bytes (Fetch,
+/// List): those of limited transfers last for minutes, and requests need some of their own.
 pub const LASTING: usize = STREAMS as usize * 3 / 8;
+/// Of each of them, so many may be those of limited transfers: the others do not wait for minutes behind them.
+pub const LIMITED: usize = LASTING * 5 / 6;
 /// What is kept for a peer until it has acknowledged it, on one connection.
 pub const SEND_WINDOW: u64 = 8 << 20;
 /// Packets after which a peer acknowledges: each acknowledgement wakes a thread at both ends. (QUIC's own is 2.)

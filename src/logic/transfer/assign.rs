@@ -213,7 +213,9 @@ impl Load {
         let (count, rate) = ready.fold((0, 0_u64), |(n, r), p| (n + 1, r + p.speed.rate(now).unwrap_or(0)));
         let active = (count as u64).clamp(1, transfer.settings.max_active as u64);
         let floor = 2 * transfer.unit;
-        let paced = transfer.settings.limit.map_or(u64::MAX, |limit| limit.max(floor));
+        // One stream is enough where a unit takes longer than a second.
+        let least = |limit: u64| if limit < transfer.unit { transfer.unit } else { floor };
+        let paced = transfer.settings.limit.map_or(u64::MAX, |limit| limit.max(least(limit)));
         let budget = transfer.settings.process_budget.min(paced);
         let wanted = transfer.picker.wanted_bytes();
         let lasting = (rate > 0).then(|| Duration::from_millis(wanted.saturating_mul(1000) / rate));

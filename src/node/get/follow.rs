@@ -39,7 +39,7 @@ async fn once(
     providers: &mpsc::Sender<Vec<Provider>>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let link = connect(&finder.connections, responder, finder.own).await?;
-    let _place = link.may_watch().ok_or_else(CallError::many)?;
+    let _place = link.may_watch(false).ok_or_else(CallError::many)?;
     let request = Request::Follow(content);
     let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await?;
     while let Some(event) = frames::receive_known::<FollowEvent>(&mut events, limits::PAGE).await? {

@@ -26,6 +26,7 @@ async fn run(context: &Arc<FetchContext>, ask: &Ask, index: usize) -> Result<(),
     let Some(&file) = map.files().get(index) else { return Err(Stop::Told) };
     let Some(last) = map.place(file.units().end - 1) else { return Err(Stop::Told) };
     ask.link.widen();
+    let _place = context.place(ask).await;
     let received = receive_list(&ask.link, context.wanted.content, file, &mut AtRate(context, ask)).await;
     let received = received.map_err(|error| stop_of(error, None))?;
     let Some((list, _to, mut from)) = received else { return Err(Stop::Fault(None, Fault::Lie)) };

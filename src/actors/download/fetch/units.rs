@@ -17,6 +17,7 @@ use crate::actors::download::Message;
 use crate::actors::download::clocks::Wait;
 use crate::actors::limits::buffers::Buffer;
 use crate::io::net::frames::{self, CallError};
+use crate::io::net::link::Place;
 use crate::logic::transfer::{Fault, Input};
 use crate::model::units::UnitPlace;
 use crate::wire::{Fetch, RECORD_HEAD, RecordHead, RecordKind, Request, limits};
@@ -62,7 +63,7 @@ struct Batch {
 impl Intake<'_> {
     async fn run(&mut self, request: Request) -> Result<(), Stop> {
         self.ask.link.widen();
-        let _place = self.ask.clocks.over(Wait::Limit, self.ask.link.may_fetch()).await;
+        let _place = self.context.place(self.ask).await;
         let calling = frames::call::<()>(&self.ask.link, &request, limits::CONTROL);
         let answered = self.ask.clocks.over(Wait::Bytes, calling).await;
         let ((), _to, mut from) = answered.map_err(|error| self.stop(error))?;
@@ -159,6 +160,11 @@ impl FetchContext {
             buf = &mut buf[read..];
         }
         Ok(())
+    }
+
+    /// Waits for the stream of a request.
+    pub(super) async fn place<'a>(&self, ask: &'a Ask) -> Option<Place<'a>> {
+        ask.clocks.over(Wait::Limit, ask.link.may_fetch(self.throttle.rate().is_some())).await
     }
 
     /// How many bytes are read at a time at most.

@@ -397,7 +397,8 @@ impl State {
         };
         let Some(candidate) = self.candidates.known.get_mut(&node) else { return };
         candidate.error = None;
-        let task = watch(link.clone(), self.context.wanted.content, self.myself.clone());
+        let limited = self.context.throttle.rate().is_some();
+        let task = watch(link.clone(), self.context.wanted.content, limited, self.myself.clone());
         let (rtt, network) = (link.rtt(), address::network(link.remote().ip()));
         self.tallies.met(node, link.remote());
         let watch = self.tasks.spawn(task);
