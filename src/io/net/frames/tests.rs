@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::io::home::identity::{Identity, LongTermKeys};
 use crate::io::net::endpoint::{Endpoint, EndpointOptions, Listen};
+use crate::io::net::transport::{LASTING, STREAM_WINDOW};
 use crate::model::ContentId;
 use crate::wire::{HitPage, Locate, Role};
 
@@ -41,6 +42,40 @@ async fn received(bytes: &[u8]) -> Result<Request, CallError> {
     to.finish().expect("finished");
     let (_to, mut from) = pair.answers.accept_stream().await.expect("stream");
     receive_request(&mut from).await
+}
+
+/// All streams that may bring bytes are full of what is read slowly.
+#[tokio::test]
+async fn what_is_not_read_for_long_leaves_what_else_comes_its_room() {
+    const FULL: usize = STREAM_WINDOW as usize;
+    let pair = pair().await;
+    pair.asks.widen();
+    let giving = async |bytes: usize| {
+        let (mut to, _from) = pair.answers.accept_stream().await.expect("stream");
+        to.write_all(&vec![0; bytes]).await.expect("written");
+        to.finish().expect("finished");
+        to
+    };
+    let (mut kept, mut rooms) = (Vec::new(), Vec::new());
+    for _ in 0..LASTING {
+        let (mut to, mut from) = pair.asks.connection().open_bi().await.expect("stream");
+        let asking = async {
+            to.write_all(&[0]).await.expect("asked");
+            from.read_exact(&mut [0; 1]).await.expect("begun");
+            rooms.push(pair.asks.room(u64::from(STREAM_WINDOW)));
+        };
+        let (given, ()) = tokio::join!(giving(FULL), asking);
+        kept.push((given, to, from));
+    }
+    // Much more than the connection has room for.
+    let (mut to, mut from) = pair.asks.connection().open_bi().await.expect("stream");
+    let asking = async {
+        to.write_all(&[0]).await.expect("asked");
+        from.read_to_end(10 * FULL).await.expect("read").len()
+    };
+    let (_, read) =
+        timeout(Duration::from_secs(60), async { tokio::join!(giving(10 * FULL), asking) }).await.expect("room");
+    assert_eq!(read, 10 * FULL);
 }
 
 #[tokio::test]
