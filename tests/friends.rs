@@ -249,3 +249,35 @@ fn friends_are_known_and_found_by_words_through_a_node_of_their_own() {
     let takers: Vec<_> = seen.events.iter().filter(|event| event["event"] == "upload").map(|of| &of["node"]).collect();
     assert!(!takers.is_empty() && takers.iter().all(|node| **node == *anna.id), "one home is one node: {takers:?}");
 }
+
+/// What a command prints to a pipe.
+fn piped(lab: &Lab, who: &Person, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qshare"));
+    command.current_dir(lab.path(".")).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", &who.home).arg("--no-lan");
+    let output = command.args(arguments).output().expect("runs");
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn friends_have_whole_ids_where_tables_are_piped() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let (anna, bob) = (Person::new(&lab), Person::new(&lab));
+    let file = lab.file("shared/of-bob.bin", &noise(3, 1 << 20));
+    let node = bob.share(&lab, &file, &["--tracker", &tracker.addr]);
+    anna.befriend(&lab, "bob", &at(&node));
+    let whole = format!("bob ({})", node.id);
+    let at_tracker = ["--tracker", &tracker.addr];
+    let content = content(&node);
+    // The first look remembers the key of the tracker.
+    for looks in [&["peers"][..], &["locate", "of-bob.bin"], &["get", "-n", "of-bob.bin"], &["get", "-n", &content]] {
+        let text = piped(&lab, &anna, &[looks, &at_tracker].concat());
+        assert!(text.contains(&whole), "{looks:?}: {text}");
+    }
+    fs::write(anna.home.join("trust"), format!("lab.example:4918 {}\n", node.id)).expect("own home");
+    let text = piped(&lab, &anna, &["trust", "list"]);
+    assert!(text.contains(&whole), "{text}");
+    let reach = ["--peer", &node.addr];
+    until("the neighbour is seen", || piped(&lab, &anna, &[&["neighbours"], &reach[..]].concat()).contains(&whole));
+}

@@ -30,9 +30,11 @@ pub(crate) fn list(context: &Context, candidates: &[Hit], beyond: Beyond, stdout
     let output = &context.output;
     output.emit_all(candidates.iter().map(|hit| Line::hit(hit, None)))?;
     output.emit(&Line::Summary { hits: candidates.len() as u64, beyond })?;
-    let table = context.numbered(hits::rivals(candidates, output.names()), candidates.iter().map(Numbered::of));
+    let width = if stdout_is_taken { output.error_width() } else { output.width() };
+    let rivals = hits::rivals(candidates, &output.names().wide(width.is_none()));
+    let table = context.numbered(rivals, candidates.iter().map(Numbered::of));
     if stdout_is_taken {
-        output.note(table.render(output.error_width()).trim_end());
+        output.note(table.render(width).trim_end());
         return Ok(());
     }
     output.table(&table)
@@ -47,12 +49,13 @@ pub(crate) async fn ask(
 ) -> Result<Vec<ContentId>> {
     let rows = console::Term::stderr().size_checked().map_or(PAGE.0, |(rows, _)| usize::from(rows));
     let mut chooser = Chooser::new(candidates, rows.saturating_sub(BESIDE).max(PAGE.1));
+    let names = context.output.names().wide(context.output.error_width().is_none());
     match beyond {
         Beyond { more: 0, at_least: false } => {}
         Beyond { more: 0, .. } => context.output.note("There may be more: not all who were asked have answered. q, and the same command again, asks them once more."),
         _ => context.output.note("There are more; more words leave fewer."),
     }
-    context.output.note(chooser.page(context.output.names()).render(context.output.error_width()).trim_end());
+    context.output.note(chooser.page(&names).render(context.output.error_width()).trim_end());
     loop {
         context.output.note(&chooser.question());
         let line = tokio::task::spawn_blocking(|| {
@@ -69,7 +72,7 @@ pub(crate) async fn ask(
             ControlFlow::Break(chosen) => return Ok(chosen),
             ControlFlow::Continue(Some(wrong)) => context.output.note(&wrong),
             ControlFlow::Continue(None) => {
-                let page = chooser.page(context.output.names());
+                let page = chooser.page(&names);
                 context.output.note(page.render(context.output.error_width()).trim_end());
             }
         }

@@ -151,6 +151,11 @@ impl Console {
         &self.names
     }
 
+    /// The same for tables of results, with whole ids where these are not bounded to a width.
+    pub(crate) fn table_names(&self) -> Names {
+        self.names.wide(self.width().is_none())
+    }
+
     /// The room for lines on standard error at this moment of what they show.
     pub(crate) fn frame(&self, now: Duration) -> Frame {
         let (rows, columns) = console::Term::stderr().size();

@@ -371,8 +371,8 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome, of_several: b
     }
     if let Some(preview) = &outcome.preview {
         let text = match of_several {
-            true => preview::line(outcome, preview, context.output.names()),
-            false => preview::text(outcome, preview, context.output.names(), context.output.width()),
+            true => preview::line(outcome, preview, &context.output.table_names()),
+            false => preview::text(outcome, preview, &context.output.table_names(), context.output.width()),
         };
         return context.output.print(&text);
     }
@@ -383,7 +383,7 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome, of_several: b
     if !arguments.explain {
         return Ok(());
     }
-    let report = explain::report(outcome, context.output.names(), context.output.width());
+    let report = explain::report(outcome, &context.output.table_names(), context.output.width());
     match &outcome.path {
         Some(_) => context.output.print(&report),
         None => {

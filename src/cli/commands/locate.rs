@@ -56,7 +56,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<()> 
         return Err(failure);
     }
     for (number, (FoundHit { hit, plane }, holders)) in found.hits.iter().zip(&holders).enumerate() {
-        let table = hits::holders(holders, hit.size, context.output.names()).render(context.output.width());
+        let table = hits::holders(holders, hit.size, &context.output.table_names()).render(context.output.width());
         let id = hit.id.filter(|id| !sought.contains(&What::Id(*id))).map(|id| format!("{id}\n")).unwrap_or_default();
         let apart = if number == 0 { "" } else { "\n" };
         context.output.print(&format!("{apart}{}, {}\n{id}{table}", hits::headline(hit), say::found(*plane)))?;

@@ -109,7 +109,7 @@ async fn file(context: &Context, listing: Listing) -> Result<()> {
     context.remember([&hit]).await;
     let shown = Numbered::of(&hit);
     let table = match plane {
-        Some(plane) => hits::found(&[FoundHit { hit, plane }], context.output.names()),
+        Some(plane) => hits::found(&[FoundHit { hit, plane }], &context.output.table_names()),
         None => hits::hits([&hit]),
     };
     context.output.table(&context.numbered(table, [shown]))

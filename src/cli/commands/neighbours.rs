@@ -10,5 +10,5 @@ pub(crate) async fn run(context: &Context) -> Result<()> {
     let rows = context.look("looking", async |node| Ok(node.neighbours().await?)).await?;
     context.output.emit_all(rows.iter().map(|row| Line::Neighbour(Near::of(row, context.output.names()))))?;
     let none = format!("qshare: nobody is near{}", context.looked());
-    context.output.table_or(&hits::neighbours(&rows, context.output.names()), &none)
+    context.output.table_or(&hits::neighbours(&rows, &context.output.table_names()), &none)
 }

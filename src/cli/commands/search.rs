@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<()> 
     let mut lines: Vec<_> = found.hits.iter().flat_map(|found| by_names(&query, found)).collect();
     let over = lines.len().saturating_sub(limit as usize);
     lines.truncate(limit as usize);
-    let table = hits::found(&lines, context.output.names());
+    let table = hits::found(&lines, &context.output.table_names());
     context.output.table(&context.numbered(table, lines.iter().map(|line| Numbered::of(&line.hit))))?;
     let givers: Vec<_> = found.hits.iter().flat_map(|found| &found.hit.providers).map(|one| one.node).collect();
     context.warn_guest_hits(guest, "name", &givers);

@@ -22,7 +22,8 @@ pub(crate) fn run(context: &Context, command: &TrustCommand) -> Result<()> {
 fn list(context: &Context, store: &TrustStore) -> Result<()> {
     let known = store.list().map_err(anyhow::Error::from)?;
     context.output.emit_all(known.iter().map(|(addr, node)| Line::Trust { addr, node: *node }))?;
-    let rows = known.iter().map(|(addr, node)| [addr.clone(), context.output.names().whole(*node)]);
+    let names = context.output.table_names();
+    let rows = known.iter().map(|(addr, node)| [addr.clone(), names.whole(*node)]);
     let table = Table::of(&[("ADDRESS", Align::Flexible), ("NODE", Align::Id)], rows);
     context.output.table_or(&table, "qshare: no key is remembered in this home")
 }

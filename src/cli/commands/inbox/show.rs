@@ -80,13 +80,14 @@ fn table(context: &Context, rows: &[InboxRow]) -> Table {
         ("AGE", Align::SpareRight),
         ("STATE", Align::Left),
     ];
+    let names = context.output.table_names();
     let cells = |row: &InboxRow| {
         let entry = &row.entry;
         let of_files = |text: String| if entry.is_message() { String::new() } else { text };
         [
             row.number.to_string(),
             of_line(entry),
-            context.output.names().short(entry.from),
+            names.short(entry.from),
             of_files(entry.files().to_string()),
             of_files(Size(entry.bytes()).to_string()),
             duration(age(entry)),

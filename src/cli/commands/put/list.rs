@@ -104,6 +104,7 @@ pub(super) fn list(context: &Context, rows: &[PutRow], none: &str) -> Result<Exi
         ("SIZE", Align::SpareRight),
         ("STATE", Align::Left),
     ];
+    let names = context.output.table_names();
     let (mut table, mut notes) = (Table::new(&columns).narrow(), Vec::new());
     for row in rows {
         for receiver in &row.progress.receivers {
@@ -120,7 +121,7 @@ pub(super) fn list(context: &Context, rows: &[PutRow], none: &str) -> Result<Exi
             table.row([
                 row.number.to_string(),
                 what(&row.wish),
-                receiver.node.map_or(who, |node| context.output.names().short(node)),
+                receiver.node.map_or(who, |node| names.short(node)),
                 Size(total).to_string(),
                 state,
             ]);

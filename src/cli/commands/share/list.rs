@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context, remote: &Remote) -> Result<Exit, Fail
         context.output.note(&text);
         return Ok(Exit::DONE);
     }
-    context.output.table(&table(&rows, context.output.names(), context.output.width().is_none()))?;
+    context.output.table(&table(&rows, &context.output.table_names(), context.output.width().is_none()))?;
     for path in rows.iter().filter_map(|row| row.offer.root.as_ref().err()) {
         context.output.note(&format!(
             "qshare: {} is kept and not offered: it could not be when the node began; start it again, or forget it with \
@@ -77,7 +77,7 @@ fn table(rows: &[SharedRow], names: &Names, whole: bool) -> Table {
             state(root, row.offer.kept),
             duration(age(root.since)),
             count(row.fetched.times),
-            last(&row.fetched, names, whole),
+            last(&row.fetched, names),
             root.id.map_or_else(String::new, |id| if whole { id.to_string() } else { id.short() }),
         ])
     };
@@ -98,9 +98,8 @@ fn state(root: &SharedRoot, kept: bool) -> String {
     if words.is_empty() { "offered".to_owned() } else { words.join(", ") }
 }
 
-fn last(fetched: &Fetched, names: &Names, whole: bool) -> String {
-    let who = |node| if whole { names.whole(node) } else { names.short(node) };
-    fetched.last.map_or_else(String::new, |(node, at)| format!("{}, {} ago", who(node), duration(age(at))))
+fn last(fetched: &Fetched, names: &Names) -> String {
+    fetched.last.map_or_else(String::new, |(node, at)| format!("{}, {} ago", names.short(node), duration(age(at))))
 }
 
 /// In whole seconds; none where the clock was put back.

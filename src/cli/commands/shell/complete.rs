@@ -149,6 +149,10 @@ mod tests {
         assert_eq!(of("qui"), ["quit "]);
         assert!(!of("").contains(&"tracker ".to_owned()), "{:?}", of(""));
         assert!(of("get ").contains(&"1 ".to_owned()));
+        assert!(of("").contains(&"search ".to_owned()));
+        for empty in ["", "get ", "get x ", "limit ", "locate ", "ls ", "peers ", "share "] {
+            assert!(!of(empty).iter().any(|one| one.starts_with('-')), "{empty:?}: {:?}", of(empty));
+        }
         assert_eq!(of("get 1 from an"), ["anna "]);
         assert!(of("ls an").contains(&"anna ".to_owned()));
         assert!(of("get x --on").contains(&"--only ".to_owned()), "{:?}", of("get x --on"));
