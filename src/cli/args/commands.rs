@@ -151,7 +151,8 @@ pub(crate) struct GetArgs {
     pub(crate) connections: Option<NonZeroU8>,
     /// Leave it to the running node of this home once it is found, print its number and end
     ///
-    /// `qshare jobs` shows it. It goes on after a restart of the node, and when whoever has it comes back.
+    /// `qshare jobs` shows it. It goes on after a restart of the node, and when whoever has it comes back. What is all there before
+    /// it could be left is told as without this.
     #[arg(long, conflicts_with_all = ["seed", "dry_run", "explain"], help_heading = "How")]
     pub(crate) detach: bool,
     /// Say at the end where the time went and what limited it
