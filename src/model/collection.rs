@@ -141,12 +141,16 @@ impl Collection {
         let text = std::str::from_utf8(manifest).map_err(|_| CollectionError::Malformed)?;
         let body = text.strip_prefix(MAGIC).ok_or(CollectionError::Malformed)?;
         let lines = body.split_inclusive('\n').map(|l| l.strip_suffix('\n').ok_or(CollectionError::Malformed));
-        let mut entries = Vec::with_capacity(count);
+        let mut entries: Vec<(SafePath, Entry)> = Vec::with_capacity(count);
         for line in lines {
             entries.push(parse_line(line?)?);
         }
         if !entries.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(CollectionError::Malformed);
+        }
+        let all = count.saturating_add(implied(&entries));
+        if all > most {
+            return Err(CollectionError::TooMany { entries: all, needed: all, most });
         }
         Self::new(entries)
     }
@@ -206,6 +210,18 @@ fn parse_line(line: &str) -> Result<(SafePath, Entry), CollectionError> {
         _ => return Err(malformed()),
     };
     Ok((SafePath::parse(path)?, Entry::File { size, id, executable }))
+}
+
+/// How many directories follow from the paths of these sorted entries: one line may stand for a hundred. All that lies in a directory
+/// stands together, so each is new where it first differs from the path before.
+fn implied(entries: &[(SafePath, Entry)]) -> usize {
+    let dirs = |path: &SafePath| path.as_str().bytes().filter(|byte| *byte == b'/').count();
+    let shared = |one: &SafePath, other: &SafePath| {
+        let pairs = one.as_str().bytes().zip(other.as_str().bytes());
+        pairs.take_while(|(one, other)| one == other).filter(|(byte, _)| *byte == b'/').count()
+    };
+    let first = entries.first().map_or(0, |(path, _)| dirs(path));
+    entries.windows(2).fold(first, |sum, two| sum.saturating_add(dirs(&two[1].0) - shared(&two[0].0, &two[1].0)))
 }
 
 /// An entry that is a proper path prefix of another is a directory by force: neither a file nor an empty
@@ -291,6 +307,21 @@ mod tests {
         assert!(Collection::parse_within(text.as_bytes(), 3).is_ok());
         let refused = Collection::parse_within(text.as_bytes(), 2);
         assert_eq!(refused, Err(CollectionError::TooMany { entries: 3, needed: 3, most: 2 }));
+    }
+
+    #[test]
+    fn directories_that_follow_from_paths_are_entries_too() {
+        let id = ContentId::of(b"c");
+        let deep = "d/".repeat(99);
+        let text = |lines: &[String]| [MAGIC.to_owned()].iter().chain(lines).map(String::as_str).collect::<String>();
+        let lines: Vec<_> = (0..50).map(|n| format!("f 1 {id} {n:02}/{deep}x\n")).collect();
+        assert!(Collection::parse_within(text(&lines).as_bytes(), 50 * 101).is_ok());
+        let refused = Collection::parse_within(text(&lines).as_bytes(), 50 * 101 - 1);
+        assert_eq!(refused, Err(CollectionError::TooMany { entries: 5050, needed: 5050, most: 5049 }));
+        // Each once: a, a/b, a/bc, a/bc/d, and five that are told.
+        let told = ["d a/b/1", "d a/b/2", "d a/bc/d/3", "d a/bc/e", "d a/c"].map(|line| format!("{line}\n"));
+        assert!(Collection::parse_within(text(&told).as_bytes(), 9).is_ok());
+        assert!(Collection::parse_within(text(&told).as_bytes(), 8).is_err());
     }
 
     #[test]
