@@ -84,6 +84,19 @@ fn a_node_is_stopped_by_a_command_and_its_file_goes() {
 }
 
 #[test]
+fn a_tracker_that_nothing_is_told_is_not_called_out_of_reach() {
+    let lab = Lab::new();
+    let (tracker, home) = (lab.tracker(), lab.home());
+    let mut node =
+        Process::start(lab.qshare_at(&home).args(["node", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]));
+    node.event("listening");
+    let told = lab.people_at(&home).arg("status").output().expect("it runs");
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let line = told.lines().find(|line| line.starts_with("tracker")).expect("a tracker");
+    assert!(line.ends_with("told of nothing"), "{told}");
+}
+
+#[test]
 fn what_a_node_reports_is_followed_until_it_ends() {
     let lab = Lab::new();
     let home = lab.home();

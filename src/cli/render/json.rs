@@ -106,7 +106,7 @@ pub(crate) enum Line<'a> {
         /// All its downloads together.
         down: Option<u64>,
     },
-    /// The first line of `tracker`, `share`, `get --seed`, `bench --listen` and `events`: it can be dialled.
+    /// The first line of `tracker`, `node`, `share`, `get --seed`, `bench --listen` and `events`: it can be dialled.
     Listening {
         /// Where a process of this machine dials it.
         addr: SocketAddr,

@@ -127,7 +127,11 @@ mod tests {
         let Some(Err(CollectionError::TooMany { entries: 3000, needed, most: 3000 })) = refused else {
             panic!("{refused:?}")
         };
-        assert_eq!(taken(&text, needed), Some(Ok(3000)));
         assert_eq!(taken(&text, needed - 1).map(|read| read.is_ok()), Some(false));
+        // What follows from the paths is counted once they are kept.
+        let all = 4 * 3000;
+        let refused = CollectionError::TooMany { entries: all, needed: all, most: needed };
+        assert_eq!(taken(&text, needed), Some(Err(refused)));
+        assert_eq!(taken(&text, all), Some(Ok(3000)));
     }
 }

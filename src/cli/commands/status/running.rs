@@ -56,7 +56,9 @@ impl RunningNode {
         let mut lines = vec![("running", format!("version {}, for {up}", Shown(&self.version)))];
         lines.extend(self.addrs.iter().map(|of| ("address", format!("{}{}", of.addr, reached(of.answers)))));
         lines.extend(self.trackers.iter().map(|of| {
-            let offers = of.offers.map_or_else(|| "not reached".to_owned(), |n| counted(n, "offer"));
+            // Whoever has nothing to tell it does not go there for that.
+            let untold = if self.all_offers == 0 { "told of nothing" } else { "not reached" };
+            let offers = of.offers.map_or_else(|| untold.to_owned(), |n| counted(n, "offer"));
             let alone = if of.partly { ", told of no others" } else { "" };
             ("tracker", format!("{}  {offers}{alone}", Shown(&of.tracker)))
         }));
