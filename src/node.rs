@@ -429,7 +429,7 @@ impl Node {
     /// # Errors
     /// When it neither waits nor is fetched.
     pub async fn decline_offer(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
-        self.inner.inbox.decline(number).await
+        self.inner.inbox.decline(number, self.inner.jobs.get()).await
     }
 
     /// Changes the rates to which all its uploads and downloads are limited, and says what they are then.

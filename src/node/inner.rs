@@ -274,6 +274,10 @@ impl Inner {
 
     /// Ends cleanly: withdraws, remembers, closes, stops.
     pub(crate) async fn stop(&self) {
+        if *self.stop_asked().borrow() {
+            // Whoever follows a job hears that, and not that it was lost.
+            self.leave_owners().await;
+        }
         if let Some(jobs) = self.jobs.get() {
             jobs.stop().await;
             // It may not have begun.

@@ -245,6 +245,7 @@ pub(super) fn partial(error: &PartialError) -> String {
         PartialError::Appeared { .. } => "move it away and run the same command again, nothing is fetched twice",
         PartialError::Damaged { .. } => "run the same command again, only what is wrong is fetched",
         PartialError::Dest(error) => return dest(error),
+        PartialError::Halted => "run the same command again, what was verified is kept",
         PartialError::InUse { .. } => "wait until that transfer ends, or choose another place with -o",
         PartialError::Kind { .. } => "it is kept, run the same command again when somebody offers the collection",
         PartialError::Reserved { .. } => "choose another with -o",

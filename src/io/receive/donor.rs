@@ -180,7 +180,13 @@ mod tests {
     }
 
     fn publish(partial: &Partial, name: &str) {
-        let plan = PublishPlan { target: path(name), replace: HashSet::new(), times: Vec::new(), executable: false };
+        let plan = PublishPlan {
+            target: path(name),
+            replace: HashSet::new(),
+            times: Vec::new(),
+            executable: false,
+            halt: crate::io::receive::publish::Halt::default(),
+        };
         partial.publish(&plan).expect("published");
     }
 

@@ -8,7 +8,8 @@ mod finish;
 use std::collections::HashSet;
 use std::fs::File;
 use std::iter::successors;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use crate::io::receive::dest::{DestError, FileKind, LastDir, Replace, SafeDir, set_executable};
@@ -23,6 +24,22 @@ use finish::Finish;
 /// How often what others touch is proven again, before they are told to leave it alone.
 const ROUNDS: usize = 3;
 
+/// The wish that nothing is published any more. It is heeded until the first thing gets its final name.
+#[derive(Debug, Clone, Default)]
+pub struct Halt(Arc<AtomicBool>);
+
+impl Halt {
+    /// Wants it.
+    pub fn order(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether to go on.
+    pub(super) fn check(&self) -> Result<(), PartialError> {
+        if self.0.load(Ordering::Relaxed) { Err(PartialError::Halted) } else { Ok(()) }
+    }
+}
+
 /// Where a finished transfer goes.
 #[derive(Debug, Clone)]
 pub struct PublishPlan {
@@ -34,6 +51,8 @@ pub struct PublishPlan {
     pub times: Vec<(SafePath, SystemTime)>,
     /// Whether a single file may be executed; the entries of a collection say so themselves.
     pub executable: bool,
+    /// Whether it is still wanted.
+    pub halt: Halt,
 }
 
 impl Partial {
@@ -41,7 +60,7 @@ impl Partial {
     /// On an error everything not yet under its final name is kept.
     ///
     /// # Errors
-    /// When something has the name and may not be replaced, or the disk fails.
+    /// When something has the name and may not be replaced, the disk fails, or it is wanted no longer.
     pub fn publish(&self, plan: &PublishPlan) -> Result<LocalPath, PartialError> {
         let path = self.parent.shown(&plan.target);
         if Names::is_reserved(plan.target.name()) {
@@ -96,6 +115,7 @@ impl Partial {
             return Err(damaged());
         }
         let replace = if plan.replace.contains(&plan.target) { Replace::File } else { Replace::Never };
+        plan.halt.check()?;
         self.rename_part(own, &plan.target, replace)
     }
 
@@ -126,6 +146,7 @@ impl Partial {
                     prune(&tree.root, &wanted)?;
                 }
                 Finish::of(tree, collection).run(&wanted, plan)?;
+                plan.halt.check()?;
                 self.rename_part(tree.root.identity(), &plan.target, Replace::Never)
             }
             Some(FileKind::Directory) => self.publish_into(tree, collection, &wanted, plan),
@@ -149,6 +170,7 @@ impl Partial {
             }
         }
         Finish::of(tree, collection).run(wanted, plan)?;
+        plan.halt.check()?;
         let mut built = LastDir::of(&tree.root);
         for WantedEntry { path, entry, .. } in wanted {
             if **entry == Entry::Directory {

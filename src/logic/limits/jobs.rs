@@ -253,6 +253,12 @@ impl Jobs {
         self.keep(id);
     }
 
+    /// Whether its transfer goes on for a moment yet though its owner wants it no longer: it may still come to its end.
+    pub fn is_halting(&self, id: JobId) -> bool {
+        let over = |state| matches!(state, JobState::Cancelled | JobState::Paused);
+        self.jobs.get(&id).is_some_and(|job| job.runs && over(job.state))
+    }
+
     /// How many run that no command follows.
     fn left(&self) -> usize {
         self.jobs.values().filter(|job| job.runs && !job.attached).count()

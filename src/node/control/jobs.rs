@@ -283,6 +283,7 @@ impl Keeper {
             given: request.given.is_some(),
             output: request.output.clone(),
             state: self.jobs.state(id).unwrap_or(job.kept.state),
+            halting: self.jobs.is_halting(id),
             bytes: now.bytes,
             total: now.total,
             rate: now.rate,

@@ -9,8 +9,8 @@ use crate::actors::download::supervisor::{Download, TransferRequest};
 use crate::actors::download::{Ending, Shortfall, Terms};
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::shelf::Serving;
-use crate::io::receive::partial::{Partial, Resumed};
-use crate::io::receive::publish::PublishPlan;
+use crate::io::receive::partial::{Partial, PartialError, Resumed};
+use crate::io::receive::publish::{Halt, PublishPlan};
 use crate::io::share::source::Source as _;
 use crate::logic::explain::{Spent, account};
 use crate::node::error::{Error, Lack, Result};
@@ -70,8 +70,21 @@ impl Get {
         let (replaced, left) = (replace.len() as u64, present.newer.len() as u64);
         // Of what only others fetch too, no offer has told the bit; who gave it has.
         let executable = contents.executable || download.source.executable();
-        let publish = PublishPlan { target, replace, times: times.clone(), executable };
-        blocking(move || Ok(partial.publish(&publish)?)).await?;
+        let halt = Halt::default();
+        let publish = PublishPlan { target, replace, times: times.clone(), executable, halt: halt.clone() };
+        let held = Arc::clone(&partial);
+        let mut published = std::pin::pin!(blocking(move || Ok(held.publish(&publish)?)));
+        let published = tokio::select! {
+            published = &mut published => published,
+            () = until(&mut cancelled) => {
+                halt.order();
+                published.await
+            }
+        };
+        match published {
+            Err(Error::Partial(PartialError::Halted)) => return Err(self.interrupted_with(&partial)),
+            published => published?,
+        };
         is_still_there(&destination, &parent)?;
         self.set_times(&parent, &destination.name, &contents, only(times, &present.same)).await;
         let lists = download.source.lists();

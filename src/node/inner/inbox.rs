@@ -205,6 +205,8 @@ impl Keeper {
                 let _ = reply.send(rows);
             }
             Order::Decline(number, reply) => {
+                // What has come to its end meanwhile is there.
+                self.look().await;
                 let declined = self.decline_all(number);
                 self.keep().await;
                 let _ = reply.send(declined);
@@ -380,6 +382,10 @@ impl Keeper {
         let rows = all_jobs(&self.jobs).await;
         for (number, jobs) in accepted {
             let rows: Vec<&JobRow> = rows.iter().filter(|row| jobs.contains(&row.id)).collect();
+            // Until then it may still be there in the end.
+            if rows.iter().any(|row| row.halting) {
+                continue;
+            }
             match rows.iter().any(|row| row.state == JobState::Cancelled) {
                 // Somebody has ended a transfer, not declined what is offered.
                 true => self.open_again(number, jobs).await,

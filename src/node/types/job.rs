@@ -25,6 +25,8 @@ pub struct JobRow {
     pub output: Option<PathBuf>,
     /// How it stands.
     pub state: JobState,
+    /// Whether its transfer is about to end, as its owner wants: it may still come to its end.
+    pub halting: bool,
     /// Bytes proven so far.
     pub bytes: u64,
     /// Bytes wanted altogether; 0 while unknown.

@@ -183,6 +183,7 @@ fn job() -> JobRow {
         given: false,
         output: Some("/srv/in/".into()),
         state: JobState::Failed,
+        halting: false,
         bytes: 1,
         total: 2,
         rate: 3,

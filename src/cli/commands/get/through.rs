@@ -121,6 +121,7 @@ pub(super) fn tell(
         given: false,
         output: Some(whole(output)?),
         state: JobState::Running,
+        halting: false,
         bytes: 0,
         total: 0,
         rate: 0,

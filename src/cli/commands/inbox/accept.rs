@@ -2,6 +2,9 @@
 //! what has come is kept. Not responsible for what is accepted.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
 
 use super::news;
 use super::show::{is_stuck, line, sentence, whole};
@@ -11,7 +14,11 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Stop;
 use crate::model::{Shown, Size};
-use crate::node::{ErrorCode, InboxRow, JobOrder, JobRow, Remote, Standing};
+use crate::node::{ErrorCode, InboxRow, JobId, JobOrder, JobRow, JobState, Remote, Standing};
+
+/// How often is seen whether what is ended has, and for how long at most.
+const LOOK: Duration = Duration::from_millis(50);
+const ENDS: Duration = Duration::from_secs(10);
 
 /// Waits until all of it is there, or does not go on.
 ///
@@ -63,12 +70,29 @@ async fn to_its_end(context: &Context, remote: &Remote, numbers: &[u32]) -> Resu
 }
 
 async fn cancel(context: &Context, remote: &Remote, accepted: &[InboxRow]) {
-    for id in accepted.iter().flat_map(|row| &row.entry.jobs) {
+    let ids: Vec<_> = accepted.iter().flat_map(|row| &row.entry.jobs).copied().collect();
+    for id in &ids {
         // It may be over.
         let _ = remote.order_jobs(Some(*id), JobOrder::Cancel).await;
     }
+    let ended = async {
+        loop {
+            let rows = jobs::all(remote).await.unwrap_or_default();
+            if !rows.iter().any(|row| ids.contains(&row.id) && row.halting) {
+                return rows;
+            }
+            sleep(LOOK).await;
+        }
+    };
+    let rows = timeout(ENDS, ended).await.unwrap_or_default();
+    // What was about to get its name may have got it.
+    let is_there = |id: &JobId| rows.iter().any(|row| row.id == *id && row.state == JobState::Ended);
     for row in accepted.iter().filter(|row| !row.entry.is_message()) {
         let number = row.number;
+        if row.entry.jobs.iter().all(is_there) {
+            context.output.note(&format!("qshare: number {number} is there already: `qshare inbox` shows it"));
+            continue;
+        }
         context.output.note(&format!(
             "qshare: number {number} waits again, and what has come of it is kept: `qshare inbox accept {number}` goes on, \
              `qshare inbox decline {number}` removes it"

@@ -137,6 +137,7 @@ mod tests {
             given: false,
             output: None,
             state,
+            halting: false,
             bytes: 12 << 20,
             total: 48 << 20,
             rate: if runs { 4 << 20 } else { 0 },

@@ -24,6 +24,9 @@ pub enum PartialError {
     /// The destination refused.
     #[error(transparent)]
     Dest(#[from] DestError),
+    /// Its publication is wanted no longer.
+    #[error("it is wanted no longer")]
+    Halted,
     /// Another process has it.
     #[error("{} is in use by {}", quoted(path), holder(*pid))]
     InUse {

@@ -84,7 +84,13 @@ fn assert_right(content: &Sample, partial: &Partial, units: impl IntoIterator<It
 
 fn publish(content: &Sample, partial: &Partial) {
     content.put_all(partial);
-    let plan = PublishPlan { target: path("t"), replace: HashSet::new(), times: Vec::new(), executable: false };
+    let plan = PublishPlan {
+        target: path("t"),
+        replace: HashSet::new(),
+        times: Vec::new(),
+        executable: false,
+        halt: crate::io::receive::publish::Halt::default(),
+    };
     partial.publish(&plan).expect("published");
 }
 

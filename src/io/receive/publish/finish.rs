@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use super::{PublishPlan, ROUNDS, WantedEntry, lock, prove, sync};
+use super::{Halt, PublishPlan, ROUNDS, WantedEntry, lock, prove, sync};
 use crate::io::receive::dest::{Access, FileKind, LastDir, SafeDir, Stat, set_executable};
 use crate::io::receive::partial::{PartialError, Trace, Tree};
 use crate::io::receive::sparse;
@@ -35,13 +35,13 @@ impl<'t> Finish<'t> {
 
     /// All of it. What others touch meanwhile is hashed again.
     pub(super) fn run(mut self, wanted: &[WantedEntry<'_>], plan: &PublishPlan) -> Result<(), PartialError> {
-        self.make_all(wanted)?;
+        self.make_all(wanted, &plan.halt)?;
         self.settle(wanted, plan)
     }
 
     /// Directories, empty files, copies.
-    pub(super) fn make_all(&mut self, wanted: &[WantedEntry<'_>]) -> Result<(), PartialError> {
-        wanted.iter().try_for_each(|wanted| self.make(wanted))
+    pub(super) fn make_all(&mut self, wanted: &[WantedEntry<'_>], halt: &Halt) -> Result<(), PartialError> {
+        wanted.iter().try_for_each(|wanted| halt.check().and_then(|()| self.make(wanted)))
     }
 
     /// Bits and times; makes it durable, and looks at it.
@@ -52,6 +52,7 @@ impl<'t> Finish<'t> {
         }
         self.set_times(wanted, plan)?;
         for _ in 0..ROUNDS {
+            plan.halt.check()?;
             sync(self.tree, wanted)?;
             let again = AtomicBool::new(false);
             wanted.par_chunks(TOGETHER).try_for_each(|wanted| self.check(wanted, &again))?;

@@ -9,7 +9,13 @@ use crate::model::Kind;
 const CHUNK: usize = 256 << 10;
 
 fn plan(target: &str) -> PublishPlan {
-    PublishPlan { target: path(target), replace: HashSet::new(), times: Vec::new(), executable: false }
+    PublishPlan {
+        target: path(target),
+        replace: HashSet::new(),
+        times: Vec::new(),
+        executable: false,
+        halt: Halt::default(),
+    }
 }
 
 fn tree() -> Sample {
@@ -372,9 +378,26 @@ fn a_copy_of_what_was_bent_meanwhile_is_hashed_as_well() {
     std::thread::sleep(Duration::from_millis(20));
     one.write_all_at(b"!", 3).expect("bent");
     let mut finish = Finish::of(data, collection);
-    finish.make_all(&wanted).expect("copied");
+    finish.make_all(&wanted, &Halt::default()).expect("copied");
     one.write_all_at(&bytes(10, 1)[3..4], 3).expect("mended");
     let error = finish.settle(&wanted, &plan("top")).expect_err("the copies are wrong");
     assert!(matches!(&error, PartialError::Damaged { path } if path.ends_with("copy")), "{error}");
     assert!(!dir.path().join("top").exists());
+}
+
+#[test]
+fn what_is_wanted_no_longer_gets_no_name_and_is_kept() {
+    let halted = |target: &str| {
+        let plan = plan(target);
+        plan.halt.order();
+        plan
+    };
+    for (name, content) in [("f", Sample::file(bytes(3, 9))), ("top", tree())] {
+        let (dir, parent) = place();
+        let refused = fetch(&content, &parent, &halted(name)).expect_err("it is halted");
+        assert_eq!(refused, PartialError::Halted);
+        assert!(!names(dir.path()).is_empty() && !dir.path().join(name).exists(), "what was proven is kept");
+        fetch(&content, &parent, &plan(name)).expect("published");
+        assert_eq!(names(dir.path()), [name]);
+    }
 }

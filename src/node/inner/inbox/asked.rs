@@ -5,9 +5,12 @@ use std::sync::Mutex;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::transfer::end;
 use crate::actors::serve::inbox::Arrival;
 use crate::io::receive::landing::Landing;
+use crate::logic::limits::inbox::Standing;
 use crate::node::error::{ControlError, Error};
+use crate::node::inner::orders::JobsRef;
 use crate::node::types::{InboxRow, InboxRules};
 
 /// Orders that wait.
@@ -78,11 +81,17 @@ impl InboxHandle {
         self.ask(|reply| Order::Clear(number, reply)).await?
     }
 
-    /// Declines one that waits or is fetched, or all that wait; which. What had come of it is removed.
+    /// Declines one that waits or is fetched, or all that wait; which. What had come of it is removed. One that is fetched ends before:
+    /// what has got its name by then is there, and is not declined.
     ///
     /// # Errors
     /// When it neither waits nor is fetched.
-    pub(crate) async fn decline(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+    pub(crate) async fn decline(&self, number: Option<u32>, jobs: Option<&JobsRef>) -> Result<Vec<InboxRow>, Error> {
+        if let (Some(number), Some(jobs)) = (number, jobs) {
+            let is_it = |row: &InboxRow| row.number == number && row.entry.state == Standing::Accepted;
+            let accepted = self.rows().await?.into_iter().find(is_it);
+            end(jobs, &accepted.map(|row| row.entry.jobs).unwrap_or_default()).await;
+        }
         self.ask(|reply| Order::Decline(number, reply)).await?
     }
 

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 use std::sync::Weak;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
 
 use crate::actors::download::Trouble;
 use crate::io::receive::landing::Landing;
 use crate::logic::limits::inbox::{Entry, Loss};
-use crate::logic::limits::jobs::{JobId, JobState};
+use crate::logic::limits::jobs::{JobId, JobOrder, JobState};
 use crate::logic::transfer::Why;
 use crate::model::collection::manifest::MAX_FILES;
 use crate::model::{Content, NodeId, Provider};
@@ -18,6 +21,9 @@ use crate::wire::{Code, PutItem};
 
 /// Directories that a tree may have beyond the number of its files, which is what was told of it.
 const DIRECTORIES: usize = 1000;
+
+/// How often is seen whether a transfer has ended, and for how long at most: they sync what they have.
+const ENDS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(60));
 
 /// Sees why one that was accepted does not come, from its jobs among these.
 pub(super) fn look_at(row: &mut InboxRow, jobs: &[JobRow], is_linked: bool) {
@@ -39,6 +45,21 @@ pub(super) async fn all_jobs(jobs: &JobsRef) -> Vec<JobRow> {
         rows.extend(page);
     }
     rows
+}
+
+/// Ends transfers, and waits until they have.
+pub(super) async fn end(jobs: &JobsRef, ids: &[JobId]) {
+    for id in ids {
+        // It may be over.
+        let _ = jobs.order(Some(*id), JobOrder::Cancel).await;
+    }
+    let ended = async {
+        while all_jobs(jobs).await.iter().any(|row| ids.contains(&row.id) && row.halting) {
+            sleep(ENDS.0).await;
+        }
+    };
+    // One that a disk holds up is not waited for without end.
+    let _ = timeout(ENDS.1, ended).await;
 }
 
 /// Whether there is a connection to this one.

@@ -167,8 +167,13 @@ fn a_part_that_is_longer_than_its_content_is_cut_and_goes_on() {
         read(&partial, 2, &mut buf).expect("read");
         assert_eq!(buf, content.unit(2));
         let (target, times) = (path("whole"), Vec::new());
-        let plan =
-            crate::io::receive::publish::PublishPlan { target, replace: HashSet::new(), times, executable: false };
+        let plan = crate::io::receive::publish::PublishPlan {
+            target,
+            replace: HashSet::new(),
+            times,
+            executable: false,
+            halt: crate::io::receive::publish::Halt::default(),
+        };
         let published = partial.publish(&plan).expect("published").to_path_buf();
         let len =
             |name: &&str| std::fs::metadata(if name.is_empty() { published.clone() } else { published.join(name) });

@@ -73,6 +73,7 @@ fn what_was_proven_under_a_wrong_size_is_kept_where_it_agrees() {
             replace: HashSet::new(),
             times: Vec::new(),
             executable: false,
+            halt: crate::io::receive::publish::Halt::default(),
         };
         let published = partial.publish(&plan).expect("published");
         assert_eq!(std::fs::read(published).expect("there"), content.files[0]);
