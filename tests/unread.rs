@@ -9,8 +9,11 @@ mod common;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::readers::{Readers, Taking, What};
+use common::raw::{Windows, newcomer};
+use common::readers::{self, Readers, Taking, What};
 use common::{Lab, Node, noise, until};
+use qshare::model::Layout;
+use rustix::process::Signal;
 
 const MIB: usize = 1 << 20;
 /// The most memory of a share, in KiB.
@@ -39,7 +42,8 @@ impl Shop {
         let mut share = lab.start(command.env("RUST_LOG", "qshare::actors::uploads=debug"));
         share.wait_hashed();
         let size = u32::try_from(much.len()).expect("small");
-        let what = What { id: *blake3::hash(&much).as_bytes(), size, units: size / (256 << 10) };
+        let units = Layout::of(size.into()).expect("small").chunks();
+        let what = What { id: *blake3::hash(&much).as_bytes(), size, units };
         let mut shop = Self { lab, tracker, share, wanted, what, alone: Duration::ZERO };
         shop.alone = shop.get();
         shop
@@ -79,6 +83,31 @@ impl Shop {
         let after = self.get();
         assert!(after <= 2 * self.alone + SLACK, "{after:?} when they are gone");
         eprintln!("peak {peak} KiB, after {after:?}");
+    }
+
+    /// One that asks for everything eight times, and is gone as soon as that is on its way; how many bytes came to it.
+    fn asked_by_one_that_vanishes(&self) -> u64 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let addr = self.share.addr.parse().expect("an address");
+        let gone = runtime.block_on(async {
+            let endpoint = quinn::Endpoint::client(([127, 0, 0, 9], 0).into()).expect("bound");
+            let connecting = endpoint.connect_with(newcomer(Windows::Open), addr, "x").expect("valid");
+            let link = connecting.await.expect("let in");
+            let (before, mut open) = (link.stats().frame_tx.stream, Vec::new());
+            for _ in 0..8 {
+                let (mut send, recv) = link.open_bi().await.expect("streams enough");
+                send.write_all(&readers::fetch(self.what)).await.expect("taken");
+                open.push((send, recv));
+            }
+            while link.stats().frame_tx.stream < before + 8 {
+                tokio::task::yield_now().await;
+            }
+            (endpoint, link, open)
+        });
+        let came = gone.1.stats().udp_rx.bytes;
+        // Nothing runs any more, and no packet says so.
+        std::mem::forget((gone, runtime));
+        came
     }
 
     /// When the last peer's connection has died, nobody holds or waits for a slot.
@@ -131,4 +160,26 @@ fn who_asks_and_goes_again_and_again_leaves_nothing_taken() {
     shop.stands((12, 12), everywhere, Taking::Gone(300));
     shop.stands((12, 12), here, Taking::Stopped);
     shop.is_free_again();
+}
+
+/// What was written for it lay in buffers of this side.
+#[test]
+fn who_vanishes_has_not_taken_what_was_on_its_way() {
+    let mut shop = Shop::open();
+    let honest = shop.share.process.event_that("upload", |event| event["state"] == "ended");
+    assert_eq!(honest["bytes"].as_u64(), Some(shop.wanted.len() as u64), "{honest}");
+    let begun = |shop: &Shop| shop.share.process.stderr().matches("an upload is under way").count();
+    let before = begun(&shop);
+    let came = shop.asked_by_one_that_vanishes();
+    until("it has asked", || begun(&shop) > before);
+    until("no upload is under way", || {
+        let log = shop.share.process.stderr();
+        log.lines().rfind(|line| line.contains("upload is under way")).is_some_and(|line| line.contains("no upload"))
+    });
+    shop.share.process.signal(Signal::INT);
+    let ended = shop.share.process.end();
+    let told = ended.events.iter().filter(|event| event["event"] == "upload" && event["node"] != honest["node"]);
+    let told: u64 = told.filter_map(|event| event["bytes"].as_u64()).max().unwrap_or(0);
+    eprintln!("{came} bytes came, {told} are told of");
+    assert!(told <= came, "{told} bytes are told of, {came} came");
 }

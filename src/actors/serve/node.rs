@@ -418,18 +418,22 @@ async fn send_raw<T: Serialize>(mut stream: Stream, head: T, bytes: Bytes) {
 /// Ends the stream; returns when the peer has all of it, so that a slot is held until then, or when the slot is wanted for
 /// others.
 async fn end(mut stream: Stream, sent: Sent, slot: &Slot) {
-    match sent {
+    let broken_off = match sent {
         Ok(()) => {
             stream.finish();
             slot.waits();
             let stopped = stream.send.stopped();
             tokio::select! {
-                () = slot.recalled() => stream.reset(Code::Busy),
-                // An error says that the peer has gone.
-                stopped = stopped => if matches!(stopped, Ok(None)) { slot.is_whole() },
+                () = slot.recalled() => Code::Busy,
+                stopped = stopped => {
+                    // An error says that the peer has gone.
+                    return if matches!(stopped, Ok(None)) { slot.is_whole() };
+                }
             }
         }
-        Err(UploadError::Gone) => stream.reset(Code::Cancelled),
-        Err(UploadError::Reset(code)) => stream.reset(code),
-    }
+        Err(UploadError::Gone) => Code::Cancelled,
+        Err(UploadError::Reset(code)) => code,
+    };
+    slot.abandon();
+    stream.reset(broken_off);
 }

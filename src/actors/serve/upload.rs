@@ -23,6 +23,9 @@ const READY: u64 = 64 << 10;
 /// The length of each buffer of the pool, in bytes.
 pub const BUFFER: usize = 512 << 10;
 
+/// What counts as taken when it is acknowledged, in bytes: of a stream that breaks off in the middle of it none does.
+const PIECE: usize = 128 << 10;
+
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
@@ -121,7 +124,7 @@ impl UnitWriter<'_> {
             if len == 0 {
                 return Ok(());
             }
-            let content = std::mem::take(&mut reader.content);
+            let mut content = std::mem::take(&mut reader.content);
             let mut bytes = match self.buffers.lend(buffer, len) {
                 Ok(bytes) => bytes,
                 Err(buffer) => self.copy(buffer, len).await,
@@ -131,10 +134,9 @@ impl UnitWriter<'_> {
             while !bytes.is_empty() {
                 let part = bytes.split_to(bytes.len().min(self.step()));
                 self.throttle.pass(part.len() as u64).await;
-                self.write(part).await?;
+                self.write(part, &mut content).await?;
                 self.slot.works();
             }
-            self.slot.sent(content);
         }
     }
 
@@ -151,12 +153,14 @@ impl UnitWriter<'_> {
         buffer.copy(len, room)
     }
 
-    /// Whatever the peer takes is a sign that it reads.
-    async fn write(&mut self, bytes: Bytes) -> Sent {
-        let mut left = [bytes];
-        while !left[0].is_empty() {
+    /// Whatever the peer takes is a sign that it reads. Of `content` what is among these bytes is taken away.
+    async fn write(&mut self, bytes: Bytes, content: &mut u64) -> Sent {
+        let mut pieces = Pieces::of(bytes, content, self.slot);
+        let mut left = &mut pieces.left[..];
+        while !left.is_empty() {
             self.slot.waits();
-            self.send.write_chunks(&mut left).await?;
+            let written = self.send.write_chunks(left).await?;
+            left = &mut left[written.chunks..];
         }
         Ok(())
     }
@@ -171,6 +175,34 @@ impl UnitWriter<'_> {
                 (reader, filled.map(|len| (buffer, len)))
             })),
             filled => Next::Read(reader, filled.map(|len| (buffer, len))),
+        }
+    }
+}
+
+/// Bytes on their way into a stream, each piece to be counted when it is acknowledged; those written are empty.
+struct Pieces<'a> {
+    left: Vec<Bytes>,
+    slot: &'a Slot,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(mut bytes: Bytes, content: &mut u64, slot: &'a Slot) -> Self {
+        let mut left = Vec::with_capacity(bytes.len().div_ceil(PIECE));
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(PIECE));
+            let of_content = (*content).min(piece.len() as u64);
+            *content -= of_content;
+            left.push(slot.counted(piece, of_content));
+        }
+        Self { left, slot }
+    }
+}
+
+impl Drop for Pieces<'_> {
+    /// What did not get into the stream is dropped here, and nobody acknowledged it.
+    fn drop(&mut self) {
+        if self.left.iter().any(|piece| !piece.is_empty()) {
+            self.slot.abandon();
         }
     }
 }
