@@ -7,6 +7,8 @@
 mod common;
 
 use std::fs;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::raw::{Windows, newcomer};
@@ -33,12 +35,21 @@ struct Shop {
 
 impl Shop {
     fn open() -> Self {
+        Self::open_with(&[])
+    }
+
+    fn open_with(options: &[&str]) -> Self {
         let lab = Lab::new();
         let (wanted, much) = (noise(1, 16 * MIB), noise(2, 64 * MIB));
         let files = [lab.file("shared/wanted.bin", &wanted), lab.file("shared/much.bin", &much)];
+        let small = lab.file("shared/small.txt", b"small");
         let tracker = lab.tracker();
         let mut command = lab.qshare();
-        command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).args(&files);
+        command
+            .args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr])
+            .args(options)
+            .args(&files)
+            .arg(&small);
         let mut share = lab.start(command.env("RUST_LOG", "qshare::actors::uploads=debug"));
         share.wait_hashed();
         let size = u32::try_from(much.len()).expect("small");
@@ -85,29 +96,9 @@ impl Shop {
         eprintln!("peak {peak} KiB, after {after:?}");
     }
 
-    /// One that asks for everything eight times, and is gone as soon as that is on its way; how many bytes came to it.
-    fn asked_by_one_that_vanishes(&self) -> u64 {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let addr = self.share.addr.parse().expect("an address");
-        let gone = runtime.block_on(async {
-            let endpoint = quinn::Endpoint::client(([127, 0, 0, 9], 0).into()).expect("bound");
-            let connecting = endpoint.connect_with(newcomer(Windows::Open), addr, "x").expect("valid");
-            let link = connecting.await.expect("let in");
-            let (before, mut open) = (link.stats().frame_tx.stream, Vec::new());
-            for _ in 0..8 {
-                let (mut send, recv) = link.open_bi().await.expect("streams enough");
-                send.write_all(&readers::fetch(self.what)).await.expect("taken");
-                open.push((send, recv));
-            }
-            while link.stats().frame_tx.stream < before + 8 {
-                tokio::task::yield_now().await;
-            }
-            (endpoint, link, open)
-        });
-        let came = gone.1.stats().udp_rx.bytes;
-        // Nothing runs any more, and no packet says so.
-        std::mem::forget((gone, runtime));
-        came
+    /// One that asks for everything eight times, and is gone after so long; how many bytes came to it.
+    fn asked_by_one_that_vanishes(&self, after: Duration) -> u64 {
+        vanish(self.share.addr.parse().expect("an address"), self.what, after)
     }
 
     /// When the last peer's connection has died, nobody holds or waits for a slot.
@@ -123,6 +114,32 @@ impl Shop {
         let after = self.get();
         assert!(after <= 2 * self.alone + SLACK, "{after:?} when they are forgotten");
     }
+}
+
+/// A node that asks for everything eight times, and is gone after so long without a packet that says so; how many bytes
+/// came to it.
+fn vanish(addr: SocketAddr, what: What, after: Duration) -> u64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let gone = runtime.block_on(async {
+        let endpoint = quinn::Endpoint::client(([127, 0, 0, 9], 0).into()).expect("bound");
+        let connecting = endpoint.connect_with(newcomer(Windows::Open), addr, "x").expect("valid");
+        // Not let in: there are too many like it.
+        let link = connecting.await.ok()?;
+        let (before, mut open) = (link.stats().frame_tx.stream, Vec::new());
+        for _ in 0..8 {
+            let (mut send, recv) = link.open_bi().await.ok()?;
+            send.write_all(&readers::fetch(what)).await.ok()?;
+            open.push((send, recv));
+        }
+        while link.stats().frame_tx.stream < before + 8 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(after).await;
+        Some((endpoint, link, open))
+    });
+    // What would send the last packets goes first.
+    drop(runtime);
+    gone.map_or(0, |(_, link, _)| link.stats().udp_rx.bytes)
 }
 
 fn here(_: u8) -> [u8; 4] {
@@ -170,7 +187,7 @@ fn who_vanishes_has_not_taken_what_was_on_its_way() {
     assert_eq!(honest["bytes"].as_u64(), Some(shop.wanted.len() as u64), "{honest}");
     let begun = |shop: &Shop| shop.share.process.stderr().matches("an upload is under way").count();
     let before = begun(&shop);
-    let came = shop.asked_by_one_that_vanishes();
+    let came = shop.asked_by_one_that_vanishes(Duration::ZERO);
     until("it has asked", || begun(&shop) > before);
     until("no upload is under way", || {
         let log = shop.share.process.stderr();
@@ -182,4 +199,32 @@ fn who_vanishes_has_not_taken_what_was_on_its_way() {
     let told: u64 = told.filter_map(|event| event["bytes"].as_u64()).max().unwrap_or(0);
     eprintln!("{came} bytes came, {told} are told of");
     assert!(told <= came, "{told} bytes are told of, {came} came");
+}
+
+/// What is limited is not spent on those who are gone: what is small comes as soon as the way is free.
+#[test]
+fn who_vanishes_uses_up_no_limit() {
+    let shop = Shop::open_with(&["--limit", "4MiB/s"]);
+    let get = || {
+        let begun = Instant::now();
+        shop.lab.get(&shop.tracker, &["small.txt"]).done();
+        fs::remove_file(shop.lab.path("small.txt")).expect("there");
+        begun.elapsed()
+    };
+    let (addr, over, came) = (shop.share.addr.parse().expect("an address"), AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    vanish(addr, shop.what, Duration::from_millis(20));
+                    came.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        until("they come and go", || came.load(Ordering::Relaxed) > 100);
+        let beside: Vec<_> = (0..3).map(|_| get()).collect();
+        over.store(true, Ordering::Relaxed);
+        eprintln!("beside {} that were gone: {beside:?}, then {:?}", came.load(Ordering::Relaxed), get());
+        assert!(beside.iter().all(|took| *took < 2 * SLACK), "{beside:?}");
+    });
 }

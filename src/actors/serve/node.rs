@@ -363,14 +363,15 @@ impl NodeAnswers {
         let throttle = view.limit(id, size).map_or_else(|| self.throttle.clone(), |own| own.beneath(&self.throttle));
         let slot = self.uploads.admit(link, self.who(link), (id, size)).await.ok_or_else(busy)?;
         let given = view.is_given(id);
-        Ok(Upload { source, slot, throttle, over: Box::new(move || view.is_over(id, given)) })
+        let (link, who) = (link.clone(), self.who(link));
+        Ok(Upload { source, slot, throttle, link, who, over: Box::new(move || view.is_over(id, given)) })
     }
 
     fn writer<'a>(&'a self, upload: &'a Upload, send: &'a mut quinn::SendStream) -> UnitWriter<'a> {
         let (buffers, index) = (&self.buffers, &self.index);
-        let Upload { source, slot, throttle, over } = upload;
+        let Upload { source, slot, throttle, link, who, over } = upload;
         let (source, room) = (Arc::clone(source), Arc::new(Semaphore::new(1)));
-        UnitWriter { source, send, buffers, throttle, index, slot, room, over, begun: false }
+        UnitWriter { source, send, link, who: *who, buffers, throttle, index, slot, room, over, begun: false }
     }
 }
 
@@ -379,6 +380,8 @@ struct Upload {
     source: Arc<dyn Source>,
     slot: Slot,
     throttle: Throttle,
+    link: Link,
+    who: Who,
     /// Whether its peer is no longer to have it.
     over: Box<dyn Fn() -> bool + Send + Sync>,
 }

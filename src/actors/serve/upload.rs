@@ -14,7 +14,9 @@ use crate::actors::index::IndexRef;
 use crate::actors::limits::buffers::{Buffer, BufferPool};
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::uploads::Slot;
+use crate::io::net::link::Link;
 use crate::io::share::source::{ReadError, Source, SourceFile};
+use crate::logic::limits::shares::Who;
 use crate::model::units::UnitPlace;
 use crate::wire::{Code, Fetch, RECORD_HEAD, RecordHead, RecordKind, limits};
 
@@ -25,6 +27,9 @@ pub const BUFFER: usize = 512 << 10;
 
 /// What counts as taken when it is acknowledged, in bytes: of a stream that breaks off in the middle of it none does.
 const PIECE: usize = 128 << 10;
+
+/// What goes in one turn at a limit whatever the connection has shown, in bytes.
+const LEAST: usize = 16 << 10;
 
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +76,10 @@ pub struct UnitWriter<'a> {
     pub source: Arc<dyn Source>,
     /// To where.
     pub send: &'a mut SendStream,
+    /// Over which connection.
+    pub link: &'a Link,
+    /// To whom.
+    pub who: Who,
     /// The pool of buffers, each at least [`BUFFER`] bytes.
     pub buffers: &'a BufferPool,
     /// The upload limit.
@@ -132,8 +141,8 @@ impl UnitWriter<'_> {
             next = self.read(reader, self.step()).await;
             // The limit may have become lower since they were read.
             while !bytes.is_empty() {
-                let part = bytes.split_to(bytes.len().min(self.step()));
-                self.throttle.pass(part.len() as u64).await;
+                let part = bytes.split_to(bytes.len().min(self.turn()));
+                self.await_turn(part.len()).await;
                 self.write(part, &mut content).await?;
                 self.slot.works();
             }
@@ -143,6 +152,26 @@ impl UnitWriter<'_> {
     /// How many bytes go at a time at most.
     fn step(&self) -> usize {
         usize::try_from(self.throttle.step()).unwrap_or(usize::MAX)
+    }
+
+    /// How many of these go next: where there is a limit, no more than the connection has shown to take in a round trip.
+    fn turn(&self) -> usize {
+        self.throttle.rate().map_or(usize::MAX, |_| self.step().min(self.window()))
+    }
+
+    fn window(&self) -> usize {
+        usize::try_from(self.link.window()).unwrap_or(usize::MAX).max(LEAST)
+    }
+
+    /// Waits until bytes may go. Who has not taken what went before is given nothing of what is limited: whoever is gone
+    /// would use up what is there for others.
+    async fn await_turn(&self, bytes: usize) {
+        if self.throttle.rate().is_some() {
+            self.slot.waits();
+            self.slot.taken_but(self.window() as u64).await;
+            self.slot.works();
+        }
+        self.throttle.turn(self.who, bytes as u64).await;
     }
 
     /// While buffers are short each upload has one buffer's worth with its peer: it waits for none but its own.

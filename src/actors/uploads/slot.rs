@@ -37,6 +37,10 @@ struct UploadState {
     recall: Notify,
     /// Bytes of the content that the peer acknowledged and that were not counted yet.
     taken: AtomicU64,
+    /// Bytes that were written, or are about to be, and are not acknowledged.
+    outstanding: AtomicU64,
+    /// There are fewer of them.
+    fewer: Notify,
     /// What is dropped from now on was not acknowledged.
     abandoned: AtomicBool,
 }
@@ -57,6 +61,8 @@ impl AsRef<[u8]> for Unacknowledged {
 
 impl Drop for Unacknowledged {
     fn drop(&mut self) {
+        self.standing.outstanding.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
+        self.standing.fewer.notify_one();
         if !self.standing.abandoned.load(Ordering::Relaxed) {
             self.standing.taken.fetch_add(self.content, Ordering::Relaxed);
         }
@@ -76,8 +82,10 @@ impl Slot {
         Asking { link, .. }: Asking,
         (started, number): (Instant, u64),
     ) -> (Self, Upload) {
-        let (since, taken, abandoned) = Default::default();
-        let standing = Arc::new(UploadState { started, since, recall: Notify::new(), taken, abandoned });
+        let (since, taken, outstanding, abandoned) = Default::default();
+        let (recall, fewer) = Default::default();
+        let standing = UploadState { started, since, recall, taken, outstanding, fewer, abandoned };
+        let standing = Arc::new(standing);
         let upload = Upload { standing: Arc::clone(&standing), number, link, acknowledged: 0, view: View::default() };
         let slot = Self { pool, ticket, standing, whole: AtomicBool::new(false) };
         slot.waits();
@@ -98,7 +106,16 @@ impl Slot {
     /// acknowledged all of these. What is written is only buffered, and a peer that is gone took nothing of it.
     #[must_use]
     pub fn counted(&self, bytes: Bytes, content: u64) -> Bytes {
+        self.standing.outstanding.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Bytes::from_owner(Unacknowledged { bytes, content, standing: Arc::clone(&self.standing) })
+    }
+
+    /// Resolves when the peer has acknowledged all that was written but so many bytes.
+    pub async fn taken_but(&self, most: u64) {
+        while self.standing.outstanding.load(Ordering::Relaxed) > most {
+            // Kept where it comes before this.
+            self.standing.fewer.notified().await;
+        }
     }
 
     /// The stream is about to be reset: what of it was not acknowledged will be dropped, and is not counted.
