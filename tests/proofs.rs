@@ -218,6 +218,23 @@ fn what_is_planted_at_the_destination_is_not_written_through() {
     assert!(fs::read(lab.path("planted.bin")).expect("published") == bytes);
 }
 
+/// How much of it is kept is known to the next run alone.
+#[test]
+fn of_a_part_that_is_cut_in_mid_transfer_no_count_is_told() {
+    let lab = Lab::new();
+    let bytes = noise(6, 12 * MIB);
+    let (id, tracker) = (blake3::hash(&bytes).to_string(), lab.tracker());
+    let _honest = lab.share(&tracker, &[&lab.file("shared/cut.bin", &bytes)], &["--limit", "8MiB/s"]);
+    let mut get = lab.getting(&tracker, &["cut.bin"]);
+    get.event_that("progress", |event| event["bytes"].as_u64() > Some(4 * MIB as u64));
+    let part = fs::OpenOptions::new().write(true).open(lab.path(&names_of(&id)[0])).expect("opened");
+    part.set_len(100).expect("cut");
+    let sentence = get.end().error(6);
+    assert!(sentence.contains("what is right is kept") && !sentence.contains("MiB"), "{sentence}");
+    lab.get(&tracker, &["cut.bin"]).done();
+    assert!(fs::read(lab.path("cut.bin")).expect("published") == bytes);
+}
+
 #[test]
 fn a_part_that_is_replaced_or_bent_in_mid_transfer_is_not_published() {
     let lab = Lab::new();
@@ -252,6 +269,7 @@ fn a_part_that_is_replaced_or_bent_in_mid_transfer_is_not_published() {
         deed(&part, &victim);
         let sentence = get.end().error(6);
         assert!(sentence.contains("changed by another program"), "{sentence}");
+        assert!(sentence.contains("what is right is kept") && !sentence.contains("MiB"), "no count: {sentence}");
         assert!(!lab.path("bent.bin").exists());
         if part.is_symlink() {
             fs::remove_file(&part).expect("removed");

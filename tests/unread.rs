@@ -7,10 +7,15 @@
 mod common;
 
 use std::fs;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::readers::{Readers, Taking, What};
+use common::raw::{Windows, newcomer};
+use common::readers::{self, Readers, Taking, What};
 use common::{Lab, Node, noise, until};
+use qshare::model::Layout;
+use rustix::process::Signal;
 
 const MIB: usize = 1 << 20;
 /// The most memory of a share, in KiB.
@@ -30,16 +35,26 @@ struct Shop {
 
 impl Shop {
     fn open() -> Self {
+        Self::open_with(&[])
+    }
+
+    fn open_with(options: &[&str]) -> Self {
         let lab = Lab::new();
         let (wanted, much) = (noise(1, 16 * MIB), noise(2, 64 * MIB));
         let files = [lab.file("shared/wanted.bin", &wanted), lab.file("shared/much.bin", &much)];
+        let small = lab.file("shared/small.txt", b"small");
         let tracker = lab.tracker();
         let mut command = lab.qshare();
-        command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).args(&files);
+        command
+            .args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr])
+            .args(options)
+            .args(&files)
+            .arg(&small);
         let mut share = lab.start(command.env("RUST_LOG", "qshare::actors::uploads=debug"));
         share.wait_hashed();
         let size = u32::try_from(much.len()).expect("small");
-        let what = What { id: *blake3::hash(&much).as_bytes(), size, units: size / (256 << 10) };
+        let units = Layout::of(size.into()).expect("small").chunks();
+        let what = What { id: *blake3::hash(&much).as_bytes(), size, units };
         let mut shop = Self { lab, tracker, share, wanted, what, alone: Duration::ZERO };
         shop.alone = shop.get();
         shop
@@ -81,6 +96,11 @@ impl Shop {
         eprintln!("peak {peak} KiB, after {after:?}");
     }
 
+    /// One that asks for everything eight times, and is gone after so long; how many bytes came to it.
+    fn asked_by_one_that_vanishes(&self, after: Duration) -> u64 {
+        vanish(self.share.addr.parse().expect("an address"), self.what, after)
+    }
+
     /// When the last peer's connection has died, nobody holds or waits for a slot.
     fn is_free_again(&self) {
         until("no upload is under way", || {
@@ -94,6 +114,32 @@ impl Shop {
         let after = self.get();
         assert!(after <= 2 * self.alone + SLACK, "{after:?} when they are forgotten");
     }
+}
+
+/// A node that asks for everything eight times, and is gone after so long without a packet that says so; how many bytes
+/// came to it.
+fn vanish(addr: SocketAddr, what: What, after: Duration) -> u64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let gone = runtime.block_on(async {
+        let endpoint = quinn::Endpoint::client(([127, 0, 0, 9], 0).into()).expect("bound");
+        let connecting = endpoint.connect_with(newcomer(Windows::Open), addr, "x").expect("valid");
+        // Not let in: there are too many like it.
+        let link = connecting.await.ok()?;
+        let (before, mut open) = (link.stats().frame_tx.stream, Vec::new());
+        for _ in 0..8 {
+            let (mut send, recv) = link.open_bi().await.ok()?;
+            send.write_all(&readers::fetch(what)).await.ok()?;
+            open.push((send, recv));
+        }
+        while link.stats().frame_tx.stream < before + 8 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(after).await;
+        Some((endpoint, link, open))
+    });
+    // What would send the last packets goes first.
+    drop(runtime);
+    gone.map_or(0, |(_, link, _)| link.stats().udp_rx.bytes)
 }
 
 fn here(_: u8) -> [u8; 4] {
@@ -131,4 +177,54 @@ fn who_asks_and_goes_again_and_again_leaves_nothing_taken() {
     shop.stands((12, 12), everywhere, Taking::Gone(300));
     shop.stands((12, 12), here, Taking::Stopped);
     shop.is_free_again();
+}
+
+/// What was written for it lay in buffers of this side.
+#[test]
+fn who_vanishes_has_not_taken_what_was_on_its_way() {
+    let mut shop = Shop::open();
+    let honest = shop.share.process.event_that("upload", |event| event["state"] == "ended");
+    assert_eq!(honest["bytes"].as_u64(), Some(shop.wanted.len() as u64), "{honest}");
+    let begun = |shop: &Shop| shop.share.process.stderr().matches("an upload is under way").count();
+    let before = begun(&shop);
+    let came = shop.asked_by_one_that_vanishes(Duration::ZERO);
+    until("it has asked", || begun(&shop) > before);
+    until("no upload is under way", || {
+        let log = shop.share.process.stderr();
+        log.lines().rfind(|line| line.contains("upload is under way")).is_some_and(|line| line.contains("no upload"))
+    });
+    shop.share.process.signal(Signal::INT);
+    let ended = shop.share.process.end();
+    let told = ended.events.iter().filter(|event| event["event"] == "upload" && event["node"] != honest["node"]);
+    let told: u64 = told.filter_map(|event| event["bytes"].as_u64()).max().unwrap_or(0);
+    eprintln!("{came} bytes came, {told} are told of");
+    assert!(told <= came, "{told} bytes are told of, {came} came");
+}
+
+/// What is limited is not spent on those who are gone: what is small comes as soon as the way is free.
+#[test]
+fn who_vanishes_uses_up_no_limit() {
+    let shop = Shop::open_with(&["--limit", "4MiB/s"]);
+    let get = || {
+        let begun = Instant::now();
+        shop.lab.get(&shop.tracker, &["small.txt"]).done();
+        fs::remove_file(shop.lab.path("small.txt")).expect("there");
+        begun.elapsed()
+    };
+    let (addr, over, came) = (shop.share.addr.parse().expect("an address"), AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    vanish(addr, shop.what, Duration::from_millis(20));
+                    came.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        until("they come and go", || came.load(Ordering::Relaxed) > 100);
+        let beside: Vec<_> = (0..3).map(|_| get()).collect();
+        over.store(true, Ordering::Relaxed);
+        eprintln!("beside {} that were gone: {beside:?}, then {:?}", came.load(Ordering::Relaxed), get());
+        assert!(beside.iter().all(|took| *took < 2 * SLACK), "{beside:?}");
+    });
 }

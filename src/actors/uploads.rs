@@ -223,7 +223,7 @@ impl UploadPool {
 
     fn count(&mut self, now: Duration) {
         for upload in self.uploads.values() {
-            self.ledger.sent(upload.number, upload.newly_sent(), now);
+            self.ledger.taken(upload.number, upload.newly_taken(), now);
         }
     }
 
@@ -268,7 +268,7 @@ impl UploadPool {
     fn release(&mut self, ticket: Ticket, whole: bool, myself: &ActorRef<Message>) {
         let now = self.now();
         if let Some(upload) = self.uploads.remove(&ticket) {
-            self.ledger.sent(upload.number, upload.newly_sent(), now);
+            self.ledger.taken(upload.number, upload.newly_taken(), now);
             self.ledger.close(upload.number, now);
         }
         let granted = self.slots.release(ticket, whole, now);

@@ -68,8 +68,18 @@ pub(crate) fn error(error: &Error, names: &Names) -> String {
         Error::Home(home) => local::home(home),
         Error::Identity(identity) => local::identity(identity),
         Error::Survey(survey) => share::survey(survey),
+        Error::Halted { error, .. } if is_meddled(error) => self::error(error, names),
         Error::Halted { error, have, total } => format!("{} ({})", self::error(error, names), Kept(*have, *total)),
         _ => transfer(error, names),
+    }
+}
+
+/// Whether what is kept cannot be told by what was proven.
+fn is_meddled(error: &Error) -> bool {
+    match error {
+        Error::Dest(error) => error.is_meddled(),
+        Error::Download(DownloadError::Partial(error)) | Error::Partial(error) => error.is_meddled(),
+        _ => false,
     }
 }
 

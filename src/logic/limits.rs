@@ -4,6 +4,7 @@ pub mod back_off;
 pub mod bucket;
 pub mod inbox;
 pub mod jobs;
+pub mod line;
 pub mod meter;
 pub mod regain;
 pub mod shares;

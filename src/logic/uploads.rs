@@ -1,5 +1,5 @@
 //! What nodes fetch from this one, as people think of it: an upload is what one node takes of one content, however many
-//! requests it makes for it. It begins with the first byte that goes out, and is over when its node has stopped watching the
+//! requests it makes for it. It begins with the first byte that its node acknowledges, and is over when its node has stopped watching the
 //! content, or has asked for nothing for a while.
 //! Invariant: every byte is counted for one upload, and so in the totals. Not responsible for who may be served.
 
@@ -40,7 +40,7 @@ pub struct Upload {
     pub name: Option<SafePath>,
     /// The content's bytes in all.
     pub size: u64,
-    /// Bytes that went out.
+    /// Bytes that its node acknowledged.
     pub bytes: u64,
     /// Bytes a second, lately.
     pub rate: u64,
@@ -49,7 +49,7 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// Whether as many bytes went out as the content has.
+    /// Whether as many bytes were acknowledged as the content has.
     pub const fn is_whole(&self) -> bool {
         self.bytes >= self.size
     }
@@ -82,7 +82,7 @@ pub struct Past {
 /// Something to tell of uploads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UploadEvent {
-    /// The first byte of one went out.
+    /// The first bytes of one were acknowledged.
     Begun(Upload),
     /// One is over.
     Ended(Upload),
@@ -106,7 +106,7 @@ struct Session {
     upload: Upload,
     requests: usize,
     begun: Duration,
-    /// When a byte went out, or a request began or ended.
+    /// When a byte was acknowledged, or a request began or ended.
     active: Duration,
     speed: Speed,
     /// Since when its node watches the content no longer.
@@ -161,8 +161,8 @@ impl Ledger {
         number
     }
 
-    /// So many bytes of the content went out for an upload.
-    pub fn sent(&mut self, number: u64, bytes: u64, now: Duration) {
+    /// So many bytes of the content were acknowledged of an upload.
+    pub fn taken(&mut self, number: u64, bytes: u64, now: Duration) {
         let Some(session) = self.sessions.get_mut(&number).filter(|_| bytes > 0) else { return };
         session.upload.bytes += bytes;
         session.active = now;
@@ -280,10 +280,10 @@ mod tests {
         let second = ledger.open(taking(1, b"a"), || panic!("it has its name"), at(1100));
         let others = [taking(2, b"a"), taking(1, b"b")].map(|taking| ledger.open(taking, || None, at(1100)));
         assert!(first == second && !others.contains(&first) && others[0] != others[1]);
-        ledger.sent(first, 40, at(1200));
+        ledger.taken(first, 40, at(1200));
         let Some(UploadEvent::Begun(begun)) = ledger.take_events().pop() else { panic!("its first byte") };
         assert_eq!((begun.number, begun.name, begun.bytes), (first, name(), 40));
-        ledger.sent(second, 60, at(1300));
+        ledger.taken(second, 60, at(1300));
         ledger.close(first, at(1300));
         ledger.look(|_, _| false, at(9000));
         assert!(ledger.take_events().is_empty(), "a request of it is still served");
@@ -305,7 +305,7 @@ mod tests {
     fn who_watches_is_not_done_while_it_fetches_from_others() {
         let mut ledger = Ledger::default();
         let number = ledger.open(taking(1, b"a"), name, at(0));
-        ledger.sent(number, 10, at(0));
+        ledger.taken(number, 10, at(0));
         ledger.close(number, at(0));
         ledger.look(|_, _| true, at(59_999));
         assert!(!ledger.is_idle());
@@ -323,18 +323,18 @@ mod tests {
         let (id, node) = (ContentId::of(b"a"), NodeId::from_bytes([1; 32]));
         let next = Taking { addr: "10.0.0.1:4919".parse().expect("an address"), ..taking(1, b"a") };
         let first = ledger.open(taking(1, b"a"), name, at(0));
-        ledger.sent(first, 60, at(50));
+        ledger.taken(first, 60, at(50));
         ledger.leave(id, node, at(50));
         assert_eq!(ledger.open(next, name, at(50)), first, "a request of it is still served");
         (0..2).for_each(|_| ledger.close(first, at(60)));
         ledger.leave(id, node, at(60));
         assert_eq!(ledger.open(taking(1, b"a"), name, at(100)), first, "it is back, over another connection");
-        ledger.sent(first, 40, at(100));
+        ledger.taken(first, 40, at(100));
         ledger.close(first, at(100));
         ledger.leave(id, node, at(100));
         let second = ledger.open(next, name, at(500));
         assert_ne!(second, first);
-        ledger.sent(second, 100, at(600));
+        ledger.taken(second, 100, at(600));
         ledger.close(second, at(600));
         ledger.leave(id, node, at(600));
         ledger.look(|_, _| false, at(1099));
@@ -353,7 +353,7 @@ mod tests {
         let mut ledger = Ledger::default();
         for n in 0..MOST as u64 {
             let number = ledger.open(taking(1, &n.to_be_bytes()), || None, at(n));
-            ledger.sent(number, 1, at(n));
+            ledger.taken(number, 1, at(n));
             if n != 0 {
                 ledger.close(number, at(n));
             }

@@ -162,7 +162,7 @@ pub struct UploadState {
     pub node: NodeId,
     /// What; its id where it has no name.
     pub name: String,
-    /// Bytes that went out.
+    /// Bytes that it has acknowledged.
     pub bytes: u64,
     /// The content's bytes in all.
     pub size: u64,

@@ -1,12 +1,16 @@
-//! A rate limit that tasks wait at, in the order in which they come. It may be changed while they wait.
+//! A rate limit that tasks wait at: with what has come, in the order in which they come; with what is to go to others, by
+//! turns of these. It may be changed while they wait.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::logic::limits::bucket::TokenBucket;
+use crate::logic::limits::line::{Line, Ticket};
+use crate::logic::limits::shares::Who;
 use crate::model::Rate;
 
 /// A shared token bucket with a clock, perhaps beneath one of all; cheap to clone. Without a rate nobody waits.
@@ -20,9 +24,31 @@ pub struct Throttle {
 struct Limit {
     /// Bytes a second; 0 where there is no limit.
     rate: AtomicU64,
-    bucket: Mutex<Option<TokenBucket>>,
+    queue: Mutex<Queue>,
+    /// The rate, or who is first in the line.
     changed: Notify,
     started: Instant,
+}
+
+#[derive(Debug)]
+struct Queue {
+    bucket: Option<TokenBucket>,
+    line: Line,
+}
+
+/// A place in a limit's line; given up when dropped.
+struct Place<'a> {
+    limit: &'a Limit,
+    ticket: Ticket,
+    bytes: u64,
+}
+
+/// What becomes of a place.
+enum Turn {
+    Come,
+    /// The first one's, after so long.
+    In(Duration),
+    OfOthers,
 }
 
 impl Throttle {
@@ -53,7 +79,15 @@ impl Throttle {
         self.limits().filter_map(Limit::rate).min()
     }
 
-    /// Waits until these bytes may go. Who came first goes first.
+    /// Waits until these bytes may go to a peer: who would have had them first if all were served at once goes first, and
+    /// who gives up has spent nothing. They go at once when all that went before is paid, and are paid by those after them.
+    pub async fn turn(&self, who: Who, bytes: u64) {
+        for limit in self.limits() {
+            limit.turn(who, bytes).await;
+        }
+    }
+
+    /// Waits until these bytes are paid, which have come. Who came first goes first.
     pub async fn pass(&self, bytes: u64) {
         for limit in self.limits() {
             limit.pass(bytes).await;
@@ -73,8 +107,9 @@ impl Throttle {
 
 impl Limit {
     fn new(rate: Option<Rate>) -> Self {
-        let (rate, bucket) = (AtomicU64::new(rate.map_or(0, Rate::get)), Mutex::new(rate.map(TokenBucket::new)));
-        Self { rate, bucket, changed: Notify::new(), started: Instant::now() }
+        let queue = Mutex::new(Queue { bucket: rate.map(TokenBucket::new), line: Line::default() });
+        let rate = AtomicU64::new(rate.map_or(0, Rate::get));
+        Self { rate, queue, changed: Notify::new(), started: Instant::now() }
     }
 
     fn rate(&self) -> Option<Rate> {
@@ -82,9 +117,35 @@ impl Limit {
     }
 
     fn set(&self, rate: Option<Rate>) {
-        *self.bucket.lock().unwrap_or_else(PoisonError::into_inner) = rate.map(TokenBucket::new);
+        self.queue().bucket = rate.map(TokenBucket::new);
         self.rate.store(rate.map_or(0, Rate::get), Ordering::Relaxed);
         self.changed.notify_waiters();
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn turn(&self, who: Who, bytes: u64) {
+        if self.rate().is_none() {
+            return;
+        }
+        let ticket = self.queue().line.join(who, bytes);
+        let place = Place { limit: self, ticket, bytes };
+        // Who came before everybody else makes them look again.
+        self.changed.notify_waiters();
+        loop {
+            // Before the look: a change after it is not missed.
+            let changed = self.changed.notified();
+            match place.look() {
+                Turn::Come => return,
+                Turn::In(wait) => tokio::select! {
+                    () = changed => {}
+                    () = sleep(wait) => {}
+                },
+                Turn::OfOthers => changed.await,
+            }
+        }
     }
 
     async fn pass(&self, bytes: u64) {
@@ -92,7 +153,7 @@ impl Limit {
             // Before the look: a change after it is not missed.
             let changed = self.changed.notified();
             let wait = {
-                let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+                let bucket = &mut self.queue().bucket;
                 bucket.as_mut().map(|bucket| bucket.take(bytes, self.started.elapsed())).unwrap_or_default()
             };
             if wait.is_zero() {
@@ -103,6 +164,33 @@ impl Limit {
                 () = sleep(wait) => return,
             }
         }
+    }
+}
+
+impl Place<'_> {
+    /// Takes the bytes when their turn has come.
+    fn look(&self) -> Turn {
+        let mut queue = self.limit.queue();
+        let (now, is_first) = (self.limit.started.elapsed(), queue.line.first() == Some(self.ticket));
+        let Some(bucket) = &mut queue.bucket else { return Turn::Come };
+        if !is_first {
+            return Turn::OfOthers;
+        }
+        let wait = bucket.due(now);
+        if !wait.is_zero() {
+            return Turn::In(wait);
+        }
+        // They go at once: whoever is next waits for them.
+        let _ = bucket.take(self.bytes, now);
+        queue.line.serve(self.ticket);
+        Turn::Come
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.limit.queue().line.leave(self.ticket);
+        self.limit.changed.notify_waiters();
     }
 }
 

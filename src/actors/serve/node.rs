@@ -363,14 +363,15 @@ impl NodeAnswers {
         let throttle = view.limit(id, size).map_or_else(|| self.throttle.clone(), |own| own.beneath(&self.throttle));
         let slot = self.uploads.admit(link, self.who(link), (id, size)).await.ok_or_else(busy)?;
         let given = view.is_given(id);
-        Ok(Upload { source, slot, throttle, over: Box::new(move || view.is_over(id, given)) })
+        let (link, who) = (link.clone(), self.who(link));
+        Ok(Upload { source, slot, throttle, link, who, over: Box::new(move || view.is_over(id, given)) })
     }
 
     fn writer<'a>(&'a self, upload: &'a Upload, send: &'a mut quinn::SendStream) -> UnitWriter<'a> {
         let (buffers, index) = (&self.buffers, &self.index);
-        let Upload { source, slot, throttle, over } = upload;
+        let Upload { source, slot, throttle, link, who, over } = upload;
         let (source, room) = (Arc::clone(source), Arc::new(Semaphore::new(1)));
-        UnitWriter { source, send, buffers, throttle, index, slot, room, over, begun: false }
+        UnitWriter { source, send, link, who: *who, buffers, throttle, index, slot, room, over, begun: false }
     }
 }
 
@@ -379,6 +380,8 @@ struct Upload {
     source: Arc<dyn Source>,
     slot: Slot,
     throttle: Throttle,
+    link: Link,
+    who: Who,
     /// Whether its peer is no longer to have it.
     over: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -418,18 +421,22 @@ async fn send_raw<T: Serialize>(mut stream: Stream, head: T, bytes: Bytes) {
 /// Ends the stream; returns when the peer has all of it, so that a slot is held until then, or when the slot is wanted for
 /// others.
 async fn end(mut stream: Stream, sent: Sent, slot: &Slot) {
-    match sent {
+    let broken_off = match sent {
         Ok(()) => {
             stream.finish();
             slot.waits();
             let stopped = stream.send.stopped();
             tokio::select! {
-                () = slot.recalled() => stream.reset(Code::Busy),
-                // An error says that the peer has gone.
-                stopped = stopped => if matches!(stopped, Ok(None)) { slot.is_whole() },
+                () = slot.recalled() => Code::Busy,
+                stopped = stopped => {
+                    // An error says that the peer has gone.
+                    return if matches!(stopped, Ok(None)) { slot.is_whole() };
+                }
             }
         }
-        Err(UploadError::Gone) => stream.reset(Code::Cancelled),
-        Err(UploadError::Reset(code)) => stream.reset(code),
-    }
+        Err(UploadError::Gone) => Code::Cancelled,
+        Err(UploadError::Reset(code)) => code,
+    };
+    slot.abandon();
+    stream.reset(broken_off);
 }

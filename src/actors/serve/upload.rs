@@ -14,7 +14,9 @@ use crate::actors::index::IndexRef;
 use crate::actors::limits::buffers::{Buffer, BufferPool};
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::uploads::Slot;
+use crate::io::net::link::Link;
 use crate::io::share::source::{ReadError, Source, SourceFile};
+use crate::logic::limits::shares::Who;
 use crate::model::units::UnitPlace;
 use crate::wire::{Code, Fetch, RECORD_HEAD, RecordHead, RecordKind, limits};
 
@@ -22,6 +24,12 @@ use crate::wire::{Code, Fetch, RECORD_HEAD, RecordHead, RecordKind, limits};
 const READY: u64 = 64 << 10;
 /// The length of each buffer of the pool, in bytes.
 pub const BUFFER: usize = 512 << 10;
+
+/// What counts as taken when it is acknowledged, in bytes: of a stream that breaks off in the middle of it none does.
+const PIECE: usize = 128 << 10;
+
+/// What goes in one turn at a limit whatever the connection has shown, in bytes.
+const LEAST: usize = 16 << 10;
 
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +76,10 @@ pub struct UnitWriter<'a> {
     pub source: Arc<dyn Source>,
     /// To where.
     pub send: &'a mut SendStream,
+    /// Over which connection.
+    pub link: &'a Link,
+    /// To whom.
+    pub who: Who,
     /// The pool of buffers, each at least [`BUFFER`] bytes.
     pub buffers: &'a BufferPool,
     /// The upload limit.
@@ -121,7 +133,7 @@ impl UnitWriter<'_> {
             if len == 0 {
                 return Ok(());
             }
-            let content = std::mem::take(&mut reader.content);
+            let mut content = std::mem::take(&mut reader.content);
             let mut bytes = match self.buffers.lend(buffer, len) {
                 Ok(bytes) => bytes,
                 Err(buffer) => self.copy(buffer, len).await,
@@ -129,18 +141,37 @@ impl UnitWriter<'_> {
             next = self.read(reader, self.step()).await;
             // The limit may have become lower since they were read.
             while !bytes.is_empty() {
-                let part = bytes.split_to(bytes.len().min(self.step()));
-                self.throttle.pass(part.len() as u64).await;
-                self.write(part).await?;
+                let part = bytes.split_to(bytes.len().min(self.turn()));
+                self.await_turn(part.len()).await;
+                self.write(part, &mut content).await?;
                 self.slot.works();
             }
-            self.slot.sent(content);
         }
     }
 
     /// How many bytes go at a time at most.
     fn step(&self) -> usize {
         usize::try_from(self.throttle.step()).unwrap_or(usize::MAX)
+    }
+
+    /// How many of these go next: where there is a limit, no more than the connection has shown to take in a round trip.
+    fn turn(&self) -> usize {
+        self.throttle.rate().map_or(usize::MAX, |_| self.step().min(self.window()))
+    }
+
+    fn window(&self) -> usize {
+        usize::try_from(self.link.window()).unwrap_or(usize::MAX).max(LEAST)
+    }
+
+    /// Waits until bytes may go. Who has not taken what went before is given nothing of what is limited: whoever is gone
+    /// would use up what is there for others.
+    async fn await_turn(&self, bytes: usize) {
+        if self.throttle.rate().is_some() {
+            self.slot.waits();
+            self.slot.taken_but(self.window() as u64).await;
+            self.slot.works();
+        }
+        self.throttle.turn(self.who, bytes as u64).await;
     }
 
     /// While buffers are short each upload has one buffer's worth with its peer: it waits for none but its own.
@@ -151,12 +182,14 @@ impl UnitWriter<'_> {
         buffer.copy(len, room)
     }
 
-    /// Whatever the peer takes is a sign that it reads.
-    async fn write(&mut self, bytes: Bytes) -> Sent {
-        let mut left = [bytes];
-        while !left[0].is_empty() {
+    /// Whatever the peer takes is a sign that it reads. Of `content` what is among these bytes is taken away.
+    async fn write(&mut self, bytes: Bytes, content: &mut u64) -> Sent {
+        let mut pieces = Pieces::of(bytes, content, self.slot);
+        let mut left = &mut pieces.left[..];
+        while !left.is_empty() {
             self.slot.waits();
-            self.send.write_chunks(&mut left).await?;
+            let written = self.send.write_chunks(left).await?;
+            left = &mut left[written.chunks..];
         }
         Ok(())
     }
@@ -171,6 +204,34 @@ impl UnitWriter<'_> {
                 (reader, filled.map(|len| (buffer, len)))
             })),
             filled => Next::Read(reader, filled.map(|len| (buffer, len))),
+        }
+    }
+}
+
+/// Bytes on their way into a stream, each piece to be counted when it is acknowledged; those written are empty.
+struct Pieces<'a> {
+    left: Vec<Bytes>,
+    slot: &'a Slot,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(mut bytes: Bytes, content: &mut u64, slot: &'a Slot) -> Self {
+        let mut left = Vec::with_capacity(bytes.len().div_ceil(PIECE));
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(PIECE));
+            let of_content = (*content).min(piece.len() as u64);
+            *content -= of_content;
+            left.push(slot.counted(piece, of_content));
+        }
+        Self { left, slot }
+    }
+}
+
+impl Drop for Pieces<'_> {
+    /// What did not get into the stream is dropped here, and nobody acknowledged it.
+    fn drop(&mut self) {
+        if self.left.iter().any(|piece| !piece.is_empty()) {
+            self.slot.abandon();
         }
     }
 }

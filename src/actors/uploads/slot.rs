@@ -1,11 +1,12 @@
 //! What the pool of uploads grants: guards that give back what they stand for when they are dropped, wherever that is.
 //! A slot's guard also says whom its upload waits for, so that the pool can tell a peer that does not read from a disk
-//! that is slow, and how much went out: atomic stores for each buffer, no message.
+//! that is slow, and how much the peer has acknowledged: atomic stores for each buffer, no message.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ractor::ActorRef;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -34,8 +35,38 @@ struct UploadState {
     /// Since when the peer is waited for, in milliseconds after `started`.
     since: AtomicU64,
     recall: Notify,
-    /// Bytes of the content that went out and were not counted yet.
-    sent: AtomicU64,
+    /// Bytes of the content that the peer acknowledged and that were not counted yet.
+    taken: AtomicU64,
+    /// Bytes that were written, or are about to be, and are not acknowledged.
+    outstanding: AtomicU64,
+    /// There are fewer of them.
+    fewer: Notify,
+    /// What is dropped from now on was not acknowledged.
+    abandoned: AtomicBool,
+}
+
+/// Bytes that QUIC keeps until they are acknowledged, or their stream is reset, or the connection has ended.
+struct Unacknowledged {
+    bytes: Bytes,
+    /// How many of the content are among them.
+    content: u64,
+    standing: Arc<UploadState>,
+}
+
+impl AsRef<[u8]> for Unacknowledged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Unacknowledged {
+    fn drop(&mut self) {
+        self.standing.outstanding.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
+        self.standing.fewer.notify_one();
+        if !self.standing.abandoned.load(Ordering::Relaxed) {
+            self.standing.taken.fetch_add(self.content, Ordering::Relaxed);
+        }
+    }
 }
 
 impl UploadState {
@@ -51,8 +82,10 @@ impl Slot {
         Asking { link, .. }: Asking,
         (started, number): (Instant, u64),
     ) -> (Self, Upload) {
-        let (since, sent) = (AtomicU64::new(0), AtomicU64::new(0));
-        let standing = Arc::new(UploadState { started, since, recall: Notify::new(), sent });
+        let (since, taken, outstanding, abandoned) = Default::default();
+        let (recall, fewer) = Default::default();
+        let standing = UploadState { started, since, recall, taken, outstanding, fewer, abandoned };
+        let standing = Arc::new(standing);
         let upload = Upload { standing: Arc::clone(&standing), number, link, acknowledged: 0, view: View::default() };
         let slot = Self { pool, ticket, standing, whole: AtomicBool::new(false) };
         slot.waits();
@@ -69,9 +102,25 @@ impl Slot {
         self.standing.since.store(OURS, Ordering::Relaxed);
     }
 
-    /// So many bytes of the content went out.
-    pub fn sent(&self, bytes: u64) {
-        self.standing.sent.fetch_add(bytes, Ordering::Relaxed);
+    /// These bytes, to be written to the stream; so many of the content are among them, and count once the peer has
+    /// acknowledged all of these. What is written is only buffered, and a peer that is gone took nothing of it.
+    #[must_use]
+    pub fn counted(&self, bytes: Bytes, content: u64) -> Bytes {
+        self.standing.outstanding.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Bytes::from_owner(Unacknowledged { bytes, content, standing: Arc::clone(&self.standing) })
+    }
+
+    /// Resolves when the peer has acknowledged all that was written but so many bytes.
+    pub async fn taken_but(&self, most: u64) {
+        while self.standing.outstanding.load(Ordering::Relaxed) > most {
+            // Kept where it comes before this.
+            self.standing.fewer.notified().await;
+        }
+    }
+
+    /// The stream is about to be reset: what of it was not acknowledged will be dropped, and is not counted.
+    pub fn abandon(&self) {
+        self.standing.abandoned.store(true, Ordering::Relaxed);
     }
 
     /// The peer has everything.
@@ -87,6 +136,8 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        // Whoever serves the stream has its link still, and the link what was not acknowledged.
+        self.abandon();
         // A stopped pool needs no slot back.
         let _ = self.pool.cast(Message::Release(self.ticket, *self.whole.get_mut()));
     }
@@ -119,9 +170,9 @@ impl Upload {
         self.view.rtt = stats.path.rtt;
     }
 
-    /// Bytes of the content that went out since the last call.
-    pub(super) fn newly_sent(&self) -> u64 {
-        self.standing.sent.swap(0, Ordering::Relaxed)
+    /// Bytes of the content that the peer acknowledged since the last call.
+    pub(super) fn newly_taken(&self) -> u64 {
+        self.standing.taken.swap(0, Ordering::Relaxed)
     }
 
     pub(super) const fn view(&self) -> View {

@@ -5,6 +5,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+
 use super::*;
 use crate::actors::access::Access;
 
@@ -158,18 +160,34 @@ async fn the_audience_counts_nodes_and_their_streams_wake_nobody() {
 }
 
 #[tokio::test]
-async fn what_goes_out_is_told_when_it_begins_and_when_it_is_over() {
+async fn what_is_taken_is_told_when_it_begins_and_when_it_is_over() {
     let (pool, mut events) = UploadsRef::start(Capacity::default(), shelf(), None).await.expect("spawned");
     let slot = pool.ask(asking(1)).await.expect("free");
-    slot.sent(60);
+    drop(slot.counted(Bytes::from_static(b"head and bytes"), 60));
     let Some(UploadEvent::Begun(begun)) = events.recv().await else { panic!("it has begun") };
     assert_eq!((begun.node, begun.bytes, begun.size), (node(1), 60, 100));
     assert_eq!(pool.shown().borrow().under_way.len(), 1);
-    slot.sent(40);
+    drop(slot.counted(Bytes::from_static(b"bytes"), 40));
     drop(slot);
     let Some(UploadEvent::Ended(ended)) = events.recv().await else { panic!("it is over") };
     assert_eq!((ended.number, ended.bytes, ended.is_whole()), (begun.number, 100, true));
     let mut shown = pool.shown();
     let last = shown.wait_for(|uploads| uploads.ended == 1).await.expect("pool lives").clone();
     assert_eq!((last.under_way.len(), last.recent.len(), last.bytes, last.nodes), (0, 1, 100, 1));
+}
+
+/// QUIC drops what it keeps when it is acknowledged, and also when the stream is reset or the connection is no more.
+#[tokio::test]
+async fn what_nobody_acknowledged_was_not_taken() {
+    let pool = pool(Capacity::default()).await;
+    let kept = || Bytes::from_static(b"bytes");
+    let (reset, lost) = (pool.ask(asking(1)).await.expect("free"), pool.ask(asking(2)).await.expect("free"));
+    let [never, late] = [reset.counted(kept(), 60), lost.counted(kept(), 60)];
+    drop((reset.counted(kept(), 7), lost.counted(kept(), 5)));
+    reset.abandon();
+    drop(never);
+    drop((reset, lost));
+    drop(late);
+    let view = pool.view().await.expect("the pool lives");
+    assert_eq!((view.bytes, view.nodes), (12, 2));
 }

@@ -535,7 +535,7 @@ view! {
 
 view! {
     /// A node takes a content from this one, or has taken what it wanted: `bytes` of its `size`; it is whole when as many
-    /// went out as the content has.
+    /// were acknowledged as the content has.
     Uploaded<'a>(stands: UploadState, upload: &'a Upload, names: &'a Names) {
         /// Which of both.
         state: UploadState = stands,
@@ -549,13 +549,13 @@ view! {
         friend: Option<&'a str> = names.of(upload.node),
         /// From where.
         addr: SocketAddr = upload.addr,
-        /// Bytes that went out to it, so far or altogether.
+        /// Bytes that it has acknowledged, so far or altogether.
         bytes: u64 = upload.bytes,
         /// Bytes that it has.
         size: u64 = upload.size,
         /// How long, so far or altogether.
         seconds: f64 = upload.elapsed.as_secs_f64(),
-        /// Whether as many went out as it has.
+        /// Whether as many were acknowledged as it has.
         whole: bool = upload.is_whole(),
     }
 }

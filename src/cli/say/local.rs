@@ -243,7 +243,9 @@ pub(super) fn lan(error: &LanError) -> String {
 pub(super) fn partial(error: &PartialError) -> String {
     let hint = match error {
         PartialError::Appeared { .. } => "move it away and run the same command again, nothing is fetched twice",
-        PartialError::Damaged { .. } => "run the same command again, only what is wrong is fetched",
+        PartialError::Damaged { .. } => {
+            "run the same command again, what is right is kept and only the rest is fetched"
+        }
         PartialError::Dest(error) => return dest(error),
         PartialError::Halted => "run the same command again, what was verified is kept",
         PartialError::InUse { .. } => "wait until that transfer ends, or choose another place with -o",
@@ -251,7 +253,7 @@ pub(super) fn partial(error: &PartialError) -> String {
         PartialError::Reserved { .. } => "choose another with -o",
         PartialError::Space(_) => "free some space or choose another place with -o",
         PartialError::Unit { .. } => "please report this as a bug",
-        PartialError::Vanished { .. } => "run the same command again, what was verified is kept",
+        PartialError::Vanished { .. } => "run the same command again, what is not lost with it is kept",
         PartialError::Version { .. } => "finish with that one, or remove it and its .part to begin anew",
     };
     format!("{error}: {hint}")

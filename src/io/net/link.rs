@@ -268,6 +268,11 @@ impl Link {
         self.inner.connection.rtt()
     }
 
+    /// How many bytes the path to the other end is thought to take in a round trip.
+    pub fn window(&self) -> u64 {
+        self.inner.connection.stats().path.cwnd
+    }
+
     /// The UDP payload that the path to the other end carries now, in bytes.
     pub fn mtu(&self) -> u16 {
         self.inner.connection.stats().path.current_mtu

@@ -70,6 +70,11 @@ impl TokenBucket {
     pub fn take(&mut self, bytes: u64, now: Duration) -> Duration {
         self.bucket.owe(cost(bytes, self.rate), now)
     }
+
+    /// How long it takes until what was taken has been paid but for the burst.
+    pub fn due(&self, now: Duration) -> Duration {
+        self.bucket.full_at.saturating_sub(now.saturating_add(self.bucket.burst))
+    }
 }
 
 fn cost(bytes: u64, rate: Rate) -> Duration {

@@ -109,6 +109,16 @@ impl DestError {
         self.is(&[Obstacle::NotFound])
     }
 
+    /// Whether another program has put something else, or nothing, where this one had its files.
+    pub fn is_meddled(&self) -> bool {
+        match self {
+            Self::Absent { .. } | Self::NotADirectory { .. } | Self::NotAFile { .. } | Self::Strayed { .. } => true,
+            Self::Foreign { .. } | Self::Link { .. } | Self::Linked { .. } | Self::OfAnother { .. } => true,
+            Self::Exists { .. } => false,
+            Self::Io { .. } => self.is_missing(),
+        }
+    }
+
     /// Whether the process has no descriptor left.
     pub(in crate::io) fn is_out_of_descriptors(&self) -> bool {
         self.is(&[Obstacle::OpenFiles, Obstacle::FileTable])

@@ -79,6 +79,15 @@ impl PartialError {
             _ => false,
         }
     }
+
+    /// Whether another program has been at what was noted: how much of it holds is known to the next run alone.
+    pub fn is_meddled(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Vanished { .. } => true,
+            Self::Dest(error) => error.is_meddled(),
+            _ => false,
+        }
+    }
 }
 
 /// Who has a partial file, for sentences.
