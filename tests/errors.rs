@@ -221,17 +221,18 @@ impl Stage {
                 let many = self.share(&put_of([1; 16], list([item("a", "file", 5, 1)]), "", among));
                 vec![put(1, &[], ""), put(1, &["a/b"], ""), put(1, &[".qshare-x"], ""), put(1, &["n"; 65], ""), many]
             }
-            "Put of a kind that there is not, of a file of none or several files, of bytes in a collection of no files" =>
+            "Put of a kind that there is not, of a file of none or several files, of a file with an id that none of its size has, of bytes in a collection of no files" =>
             {
-                let kinds = [("socket", 5, 1), ("file", 5, 0), ("file", 5, 2), ("collection", 5, 0)];
+                let kinds = [("socket", 5, 1), ("file", 5, 0), ("file", 5, 2), ("file", 0, 1), ("collection", 5, 0)];
                 kinds.map(|(kind, size, files)| of_one(item("a", kind, size, files))).to_vec()
             }
-            "Put of more names or text than is allowed, of more than 200,000 files in one content, of 2^64 bytes or more together" =>
+            "Put of more names or text than is allowed, of more than 200,000 files in one content, of a file of more bytes than a file may have, of 2^64 bytes or more together" =>
             {
                 let long = vec![put(1, &["n".repeat(200).as_str(); 21], ""), put(1, &[], &"x".repeat(4097))];
                 let huge = list([item("a", "file", u64::MAX, 1), item("b", "file", 1, 1)]);
                 let huge = self.share(&put_of([1; 16], huge, "", list([])));
-                long.into_iter().chain([of_one(item("a", "collection", 5, 200_001)), huge]).collect()
+                let many = [item("a", "collection", 5, 200_001), item("a", "file", u64::MAX, 1)].map(of_one);
+                long.into_iter().chain(many).chain([huge]).collect()
             }
             "Put of another thing with an id that was used" => {
                 assert!(matches!(put(2, &["a"], ""), Ending::Answer(_)));

@@ -147,6 +147,9 @@ fn put(error: &ControlError) -> String {
 
 pub(super) fn dest(error: &DestError) -> String {
     let hint = match error {
+        DestError::Absent { path, .. } if path.to_string_lossy().ends_with('/') => {
+            "and it cannot be made there: choose another place with -o"
+        }
         DestError::Absent { .. } => {
             "make it, or end the path of -o with a slash to have it made as a directory for the result"
         }

@@ -151,7 +151,7 @@ fn look(notice: &LookNotice, names: &Names) -> String {
             let by = node.map_or_else(|| "somebody".to_owned(), |node| names.whole(node));
             format!("{by} offers {id} with {size} bytes, which nothing of that id has: it is not asked")
         }
-        LookNotice::Silent(who) => format!("{who} does not answer; what is shown is what others know"),
+        LookNotice::Silent(who) => format!("{who} has not answered in time; what is shown is what others know"),
         LookNotice::SilentFriends(nodes) => silent_friends(nodes, names),
         LookNotice::UnheardFriends(nodes) => {
             format!("{} not answered; what is shown is what others know", friends_have(nodes, names))

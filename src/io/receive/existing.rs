@@ -34,7 +34,7 @@ pub struct Existing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ExistingError {
     /// Links, devices, or a directory in place of a file.
-    #[error("{} in the way and never replaced", listed(paths))]
+    #[error("{} in the way and never replaced, as a link, a device or what is no file where one goes", listed(paths))]
     Blocked {
         /// All of them.
         paths: Vec<LocalPath>,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::logic::limits::jobs::JobId;
 use crate::logic::limits::shares::Who;
 use crate::model::collection::manifest::MAX_FILES;
-use crate::model::{Kind, NodeId, PutId};
+use crate::model::{Kind, Layout, NodeId, PutId};
 use crate::wire::limits::{PUT_NAMES, PUT_TEXT};
 use crate::wire::{Code, Put, PutEvent, PutItem};
 
@@ -389,7 +389,8 @@ fn check(put: &Put) -> Result<(), Code> {
     let items = &put.items;
     let names = items.iter().map(|item| item.name.as_str().len()).sum::<usize>();
     let bytes = items.iter().try_fold(0_u64, |sum, item| sum.checked_add(item.size));
-    let is_large = |item: &PutItem| item.files as usize > MAX_FILES;
+    let is_file_too_large = |item: &PutItem| item.kind == Kind::File && Layout::of(item.size).is_none();
+    let is_large = |item: &PutItem| item.files as usize > MAX_FILES || is_file_too_large(item);
     if names > PUT_NAMES || put.text.len() > PUT_TEXT || bytes.is_none() || items.iter().any(is_large) {
         return Err(Code::TooLarge);
     }
@@ -400,7 +401,7 @@ fn check(put: &Put) -> Result<(), Code> {
 /// Whether nothing can be this.
 fn is_nonsense(item: &PutItem) -> bool {
     let is_whole = match item.kind {
-        Kind::File => item.files == 1,
+        Kind::File => item.files == 1 && item.id.may_have(item.size),
         Kind::Collection => item.files > 0 || item.size == 0,
     };
     !is_whole || item.name.as_str().contains('/') || item.name.is_reserved()
@@ -409,6 +410,7 @@ fn is_nonsense(item: &PutItem) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::units::layout::MAX_FILE;
     use crate::model::{ContentId, Kind, Provider, SafePath};
 
     const RULES: Rules = Rules { accept: Accept::Friends, bytes: 100, files: 5 };
@@ -425,7 +427,7 @@ mod tests {
 
     fn put(number: u8, name: &str, size: u64) -> Put {
         let name = SafePath::parse(name).expect("a name");
-        let id = ContentId::of(&[number]);
+        let id = if size == 0 { ContentId::NOTHING } else { ContentId::of(&[number]) };
         let item = PutItem { name, id, kind: Kind::File, size, files: 1, executable: false };
         Put { put: PutId::from_bytes([number; 16]), items: vec![item], text: String::new(), receivers: Vec::new() }
     }
@@ -613,11 +615,13 @@ mod tests {
         let items = vec![put(2, &name, 1).items.remove(0); 21];
         assert_eq!(inbox.offer(who(1, false), Put { items, ..put(2, "a", 1) }, NOW), Err(Code::TooLarge));
         let mut of = |kind: Kind, size: u64, files: u32| {
-            let items = vec![PutItem { kind, files, ..put(3, "a", size).items.remove(0) }; 2];
+            let items = vec![PutItem { kind, files, size, ..put(3, "a", 1).items.remove(0) }; 2];
             inbox.offer(who(1, false), Put { items, ..put(3, "a", 1) }, NOW)
         };
         assert_eq!(of(Kind::File, u64::MAX, 1), Err(Code::TooLarge), "more bytes than can be counted");
         assert_eq!(of(Kind::Collection, 1, 1_000_000), Err(Code::TooLarge));
+        assert_eq!(of(Kind::File, MAX_FILE + 1, 1), Err(Code::TooLarge), "no file is so large");
+        assert_eq!(of(Kind::File, 0, 1), Err(Code::BadRequest), "the id of nothing is another one");
         assert_eq!(of(Kind::File, 1, 2), Err(Code::BadRequest), "a file is one file");
         assert_eq!(of(Kind::Collection, 1, 0), Err(Code::BadRequest), "bytes without a file");
         assert_eq!(of(Kind::Collection, 0, 0), Ok(Came::New(2)));

@@ -211,6 +211,9 @@ impl Tallies {
     }
 }
 
+/// A rate is shown as if all that has come had taken a quarter of a second at least: 1/s.
+const FIRST: u64 = 4;
+
 impl State {
     pub(super) fn show(&mut self) {
         let now = self.now();
@@ -240,6 +243,10 @@ impl State {
             shown.total = tallies.total;
             // A large unit takes long to prove over a slow path, and its bytes come meanwhile.
             shown.rate = if coming > 0 { coming } else { tallies.speed.rate(now).unwrap_or(0) };
+            // What comes together at first is no rate yet.
+            if tallies.fetched > 0 {
+                shown.rate = shown.rate.min(tallies.fetched.saturating_mul(FIRST));
+            }
             shown.providers = tallies.providers.values().copied().collect();
             shown.spent = spent;
             shown.stuck = self.outlook != Outlook::Open;

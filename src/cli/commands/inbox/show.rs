@@ -11,7 +11,7 @@ use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
 use crate::io::clock::time_of_day;
 use crate::model::{Shown, Size};
-use crate::node::{Entry, InboxRow, Standing};
+use crate::node::{Entry, Error, InboxRow, Standing};
 
 /// Names of an offer that a line has.
 const NAMED: usize = 3;
@@ -44,7 +44,13 @@ fn why(context: &Context, row: &InboxRow) -> Option<String> {
         return Some(away(context, row));
     }
     let error = row.loss().or_else(|| row.trouble.as_ref().map(|(_, error)| error.clone()));
-    error.map(|error| say::error(&error, context.output.names()))
+    error.map(|error| match &error {
+        // Nobody else has it, and what may be taken follows from what was told.
+        Error::Impossible { .. } | Error::TooLarge { .. } | Error::TooManyFiles { .. } => {
+            format!("{error}, which is not what its sender told")
+        }
+        _ => say::error(&error, context.output.names()),
+    })
 }
 
 /// That nobody is there who gives it.
