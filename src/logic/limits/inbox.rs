@@ -471,7 +471,7 @@ mod tests {
         assert_eq!(come(2, false, put(3, "c", 1)), Standing::Waiting);
         assert_eq!(come(3, true, put(4, "d", 50)), Standing::Accepted);
         for number in 0..100_u8 {
-            let state = come(100 + number / 10, false, put(100 + number, "e", 0));
+            let state = come(100 + number / 10, false, put(100 + number, &format!("e{number}"), 0));
             let expected = if number < 49 { Standing::Accepted } else { Standing::Waiting };
             assert_eq!(state, expected, "{number}");
         }
