@@ -212,6 +212,21 @@ fn a_share_whose_node_is_stopped_ends_with_it_and_says_so() {
 }
 
 #[test]
+fn a_signal_that_comes_while_the_home_changes_hands_is_heeded() {
+    for pause in [0, 5, 10, 20, 40] {
+        let stage = Stage::new(&[]);
+        let shares = ["second.txt", "third.txt"].map(|name| stage.share(&stage.lab.file(name, name.as_bytes()), &[]).0);
+        stage.node.process.signal(Signal::TERM);
+        // So that it comes before, while and after they look for another node.
+        std::thread::sleep(Duration::from_millis(pause));
+        shares.iter().for_each(|share| share.signal(Signal::TERM));
+        for share in shares {
+            assert_eq!(share.end().code, Some(0), "{pause} ms");
+        }
+    }
+}
+
+#[test]
 fn a_share_takes_the_home_from_a_get_which_goes_on_through_it() {
     let lab = Lab::new();
     let (home, content) = (lab.home(), noise(7, 12 << 20));

@@ -315,3 +315,17 @@ async fn hits_fit_their_terminal() {
     wide.wait_for("exit 0");
     assert!(wide.all().contains(&id));
 }
+
+#[test]
+fn what_goes_to_standard_output_stays_on_the_screen() {
+    let lab = Lab::new();
+    let Some(tmux) = Tmux::new(&lab) else { return };
+    let file = lab.file("shared/one.txt", b"the only line\n");
+    let mut share = lab.start(lab.qshare().args(["share", "--listen", "127.0.0.1:0"]).arg(file));
+    share.process.event("offer");
+    let get = format!("get one.txt -o - --peer {}", share.addr);
+    let terminal = tmux.start("stdout", (80, 20), &qshare(&lab, &get));
+    terminal.wait_for("exit 0");
+    let screen = terminal.all();
+    assert!(screen.lines().any(|line| line.trim_end() == "the only line"), "{screen}");
+}

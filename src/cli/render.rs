@@ -131,6 +131,15 @@ impl Console {
         Self { style: Style::Nothing, bars, above: Arc::default(), ..self }
     }
 
+    /// The same beside standard output of others' making: bars are drawn over what is on the line, and would take away the end of that.
+    pub(crate) fn beside_bytes(self) -> Self {
+        if self.style != Style::Bars {
+            return self;
+        }
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        Self { style: Style::Lines, bars, ..self }
+    }
+
     /// The same, of what is watched elsewhere: only what is wrong is told, to people.
     pub(crate) fn only_warning(self) -> Self {
         Self { json: false, only_warns: true, ..self }

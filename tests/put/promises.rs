@@ -300,6 +300,24 @@ fn a_full_disk_is_told_and_it_goes_on_when_there_is_room() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_message_that_cannot_be_kept_is_not_told_as_there() {
+    use crate::common::disk::SmallDisk;
+    let lab = Lab::new();
+    let Some(disk) = SmallDisk::mount(lab.dir("small"), 4) else { return };
+    let bob = Person::into("ask", lab.path("in"), disk.0.join("home"), |home| crate::node(&lab, home, &[]));
+    disk.fill();
+    let message = ["put", "--text", "important", "--to", &bob.at(), "--wait"];
+    let put = |wait| Process::start(lab.qshare_at(&lab.home()).args(message).arg(wait));
+    put("2").end().error(6);
+    assert!(bob.run(&lab, &["inbox"]).events.iter().all(|line| line["event"] != "inbox"), "it is not there");
+    let later = put("60");
+    disk.empty();
+    assert_eq!(later.end().code, Some(0));
+    assert_eq!(bob.offer(&lab)["text"], "important");
+}
+
+#[test]
 fn who_is_away_is_told_with_when_it_was_seen_last() {
     let lab = Lab::new();
     let mut bob = Person::new(&lab, "always", &[]);

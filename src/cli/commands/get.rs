@@ -35,8 +35,11 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit> {
     }
     // Words that are no query are refused before anything is started.
     let mut wants = wants(context, &arguments)?;
-    let service = context.of_service();
-    let context = if arguments.seed { &service } else { context };
+    let mut own = if arguments.seed { context.of_service() } else { context.clone() };
+    if is_stream(&arguments) {
+        own.output = own.output.beside_bytes();
+    }
+    let context = &own;
     let mut signals = context.signals()?;
     let mut getting = Getting::new(context, &arguments, wants.len());
     loop {

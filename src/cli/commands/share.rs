@@ -41,15 +41,17 @@ const TRIES: u32 = 8;
 /// Runs the command: through the running node of the home, or as that.
 pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit> {
     let context = context.of_service();
+    // For all tries: a signal that comes between two of them is heeded by the next.
+    let mut signals = context.signals()?;
     for tried in 1..=TRIES {
         let result = match Remote::find(&context.home()).await? {
             Some(remote) if is_empty(&arguments) => list::run(&context, &remote).await,
-            Some(remote) if !is_free(&remote).await? => through::run(&context, &remote, &arguments).await,
-            Some(_) => own(&context, arguments.clone()).await,
+            Some(remote) if !is_free(&remote).await? => through::run(&context, &remote, &arguments, &mut signals).await,
+            Some(_) => own(&context, arguments.clone(), &mut signals).await,
             None if is_empty(&arguments) && context.settings.shares.is_empty() => {
                 return if context.home().keeps_offers() { list::kept(&context).await } else { Err(nothing()) };
             }
-            None => own(&context, arguments.clone()).await,
+            None => own(&context, arguments.clone(), &mut signals).await,
         };
         match result {
             Err(Failure::Node(Error::Control(ControlError::Lost) | Error::Home(HomeError::Locked { .. })))
@@ -77,11 +79,12 @@ pub(crate) async fn node(context: &Context, arguments: NodeArgs) -> Result<Exit>
     }
     let mut context = context.of_service();
     context.settings.upload_limit = limit.or(context.settings.upload_limit);
-    own(&context, ShareArgs { friends_only, listen, ..ShareArgs::default() }).await
+    let mut signals = context.signals()?;
+    own(&context, ShareArgs { friends_only, listen, ..ShareArgs::default() }, &mut signals).await
 }
 
-async fn own(context: &Context, arguments: ShareArgs) -> Result<Exit> {
-    match offer(context, arguments).await {
+async fn own(context: &Context, arguments: ShareArgs, signals: &mut Signals) -> Result<Exit> {
+    match offer(context, arguments, signals).await {
         // Also when nothing was offered yet: whoever stops a service has what was wanted.
         Err(Failure::Stopped(_)) => Ok(Exit::DONE),
         result => result,
@@ -101,14 +104,13 @@ fn nothing() -> Failure {
     Failure::Usage("there is nothing to share; give a path, --list FILE or [[share]] in the configuration".to_owned())
 }
 
-async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit> {
-    let mut signals = context.signals()?;
+async fn offer(context: &Context, arguments: ShareArgs, signals: &mut Signals) -> Result<Exit> {
     let options = options(context, &arguments);
     let wish = wish(context, &arguments)?;
-    let plan = survey_all(context, &wish, &mut signals).await?;
+    let plan = survey_all(context, &wish, signals).await?;
     let audience = Reach::of(context).audience(context, arguments.friends_only);
     let preface = Preface::of(context, (&plan.roots, &plan.skipped, plan.unportable.as_ref()), &audience);
-    let (node, events) = heed(&mut signals, Node::start(options)).await??;
+    let (node, events) = heed(signals, Node::start(options)).await??;
     signals.heed(&node);
     // Nothing is offered yet.
     preface.show(&context.output);
@@ -116,7 +118,7 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit> {
         context.output.emit(&Line::Listening { addr: node.addr(), node: node.id() })?;
         preface.warn(&context.output);
         context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
-        context.note_of_signals(&signals);
+        context.note_of_signals(signals);
         if !plan.roots.is_empty() {
             node.share(plan);
         }
@@ -124,13 +126,13 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit> {
         tell_kept(context, node.share_kept().await);
         context.begun();
         let view = uploads::live(&context.output, "sharing", node.uploads());
-        let served = service::serve(&node, events, &mut signals, tell(context)).await;
+        let served = service::serve(&node, events, signals, tell(context)).await;
         view.end().await;
         served
     }
     .await;
     let last = node.count_uploads().await;
-    stop(node.stop(), &mut signals).await;
+    stop(node.stop(), signals).await;
     result.and(summarise(context, last).await.map(|()| Exit::DONE))
 }
 

@@ -32,7 +32,7 @@ use crate::node::inner::Inner;
 use crate::node::inner::orders::JobsRef;
 use crate::node::types::{Event, InboxRow, InboxRules, JobRow, Notice};
 use crate::wire::limits::PUT_RECEIVERS;
-use crate::wire::{PutEvent, Role};
+use crate::wire::{Code, PutEvent, Role};
 
 /// How often is looked how the transfers stand, and what has changed is kept.
 const LOOK: Duration = Duration::from_millis(500);
@@ -137,7 +137,10 @@ impl Keeper {
                     self.inbox.forget(number);
                     return drop(reply.send(Ok(watch::channel(PutEvent::Declined).1)));
                 }
-                self.arrived(number).await;
+                if !self.arrived(number).await {
+                    self.inbox.forget(number);
+                    return drop(reply.send(Err(Code::Busy)));
+                }
                 number
             }
             Came::Known(number) => {
@@ -151,11 +154,14 @@ impl Keeper {
         let _ = reply.send(Ok(told.subscribe()));
     }
 
-    /// Something new: taken by rule, or told to a person. A message is here once it is kept.
-    async fn arrived(&mut self, number: u32) {
+    /// Something new: taken by rule, or told to a person. A message is here once it is kept; whether it is.
+    async fn arrived(&mut self, number: u32) -> bool {
         self.changed = true;
         if self.inbox.entry(number).is_some_and(Entry::is_message) {
             self.keep().await;
+            if self.changed {
+                return false;
+            }
         }
         let is_taken = self.inbox.by_rule(number, &self.rules.rules) == Standing::Accepted;
         // What cannot be put there waits for a person.
@@ -165,6 +171,7 @@ impl Keeper {
                 desktop::notify();
             }
         }
+        true
     }
 
     /// It is offered again: what could not be had is tried at once.

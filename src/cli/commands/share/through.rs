@@ -20,8 +20,12 @@ use crate::wire::control::ControlStatus;
 const WAITING: usize = 1024;
 
 /// Runs it.
-pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArgs) -> Result<Exit, Failure> {
-    let mut signals = context.signals()?;
+pub(super) async fn run(
+    context: &Context,
+    remote: &Remote,
+    arguments: &ShareArgs,
+    signals: &mut Signals,
+) -> Result<Exit, Failure> {
     context.refuse_other_version(remote)?;
     let status = remote.status().await?;
     refuse_what_cannot_hold(context, &status, arguments)?;
@@ -45,8 +49,8 @@ pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArg
     let (node, pid) = (running.node, running.pid);
     let until = if context.within.is_some() { "shell" } else { "command" };
     context.output.note(&format!("qshare: offered by node {node} (process {pid}) until this {until} ends"));
-    context.note_of_signals(&signals);
-    follow_there(context, (remote, &offered.before), ("sharing", sharing), &mut signals).await
+    context.note_of_signals(signals);
+    follow_there(context, (remote, &offered.before), ("sharing", sharing), signals).await
 }
 
 fn told_of_all(status: &ControlStatus) -> impl Iterator<Item = &str> {
