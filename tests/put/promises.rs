@@ -318,6 +318,22 @@ fn a_message_that_cannot_be_kept_is_not_told_as_there() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_left_to_the_node_is_offered_no_longer() {
+    use crate::common::disk::SmallDisk;
+    let lab = Lab::new();
+    let Some(disk) = SmallDisk::mount(lab.dir("small"), 4) else { return };
+    let anna = Person::into("ask", lab.path("in"), disk.0.join("home"), |home| crate::node(&lab, home, &[]));
+    let bob = Person::new(&lab, "ask", &[]);
+    disk.fill();
+    let file = lab.file("a.txt", b"a").display().to_string();
+    let put = anna.run(&lab, &["put", &file, "--to", &bob.at(), "--detach"]);
+    assert!(put.error(1).contains("so nothing of it is offered"));
+    let stands = || bob.offer(&lab)["state"].clone();
+    until("it is withdrawn", || stands().is_null() || stands() == "withdrawn");
+}
+
+#[test]
 fn who_is_away_is_told_with_when_it_was_seen_last() {
     let lab = Lab::new();
     let mut bob = Person::new(&lab, "always", &[]);

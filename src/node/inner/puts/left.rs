@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::io::home::kept::KeptFile;
 use crate::io::home::{Home, sent};
@@ -21,6 +23,9 @@ use crate::wire::Role;
 
 /// Those that are over and are kept; the ones that ended first go first.
 const ENDED: usize = 100;
+
+/// How long those to whom something was offered have to hear that it is not any more.
+const WITHDRAWN: Duration = Duration::from_secs(5);
 
 /// All of it.
 pub(crate) struct Puts {
@@ -200,6 +205,10 @@ pub(crate) async fn leave(inner: &Arc<Inner>, mut putting: Putting, mut wish: Pu
     all.puts.insert(number, left);
     if let Err(cause) = puts.write(&all).await {
         all.puts.remove(&number);
+        drop(all);
+        // Whoever was told of it already is told that it ends.
+        putting.canceller.cancel();
+        let _ = timeout(WITHDRAWN, putting.finish()).await;
         return Err(ControlError::NotKept { path: puts.file.path().into(), cause }.into());
     }
     let node = Arc::clone(inner);
