@@ -8,7 +8,7 @@ const GLOBAL: &str = "Global: --tracker HOST, --peer HOST, --no-lan, --home DIR,
 
 /// How the process ends.
 const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing found; 4 several things are meant; 6 not all \
-                     of it came, what did is kept; 129, 130, 143 stopped by a hang-up, Ctrl-C, a termination. `share`, `node`, `tracker`, `events`, `inbox watch`, `bench --listen`, and `get --seed` once it is there, end with 0 when they are stopped.";
+                     of it came, what did is kept; 129, 130, 143 stopped by a hang-up, Ctrl-C, a termination. `share`, `node`, `tracker`, `events`, `inbox watch`, `jobs --watch`, `bench --listen`, and `get --seed` once it is there, end with 0 when they are stopped.";
 
 /// The command that is meant, a command line, and what that does; nothing where it says it all.
 type Example = (&'static str, &'static str, &'static str);

@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 pub(crate) use self::asked::InboxHandle;
-use self::asked::Order;
+use self::asked::{Order, no_offer, row};
 use self::place::{notes, outputs};
 use self::transfer::{all_jobs, is_denied, is_linked, look_at, wish};
 use crate::actors::serve::inbox::{Arrival, Offered};
@@ -467,12 +467,4 @@ impl Keeper {
             Ok(Ok(())) => (self.changed, self.untold) = (false, true),
         }
     }
-}
-
-fn no_offer(number: Option<u32>, state: Option<Standing>) -> Error {
-    ControlError::NoOffer { number: number.unwrap_or_default(), state }.into()
-}
-
-fn row((number, entry): (u32, &Entry)) -> InboxRow {
-    InboxRow { number, entry: entry.clone(), trouble: None, away: false }
 }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::transfer::end;
 use crate::actors::serve::inbox::Arrival;
 use crate::io::receive::landing::Landing;
-use crate::logic::limits::inbox::Standing;
+use crate::logic::limits::inbox::{Entry, Standing};
 use crate::node::error::{ControlError, Error};
 use crate::node::inner::orders::JobsRef;
 use crate::node::types::{InboxRow, InboxRules};
@@ -106,4 +106,14 @@ impl InboxHandle {
         self.to.send(order(reply)).await.map_err(|_| Error::Control(ControlError::Brief))?;
         answer.await.map_err(|_| Error::Control(ControlError::Lost))
     }
+}
+
+/// That there is no such offer that this fits.
+pub(super) fn no_offer(number: Option<u32>, state: Option<Standing>) -> Error {
+    ControlError::NoOffer { number: number.unwrap_or_default(), state }.into()
+}
+
+/// How it stands, but for what its transfers say.
+pub(super) fn row((number, entry): (u32, &Entry)) -> InboxRow {
+    InboxRow { number, entry: entry.clone(), trouble: None, away: false }
 }
