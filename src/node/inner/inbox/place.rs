@@ -3,22 +3,17 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
+use super::transfer::end;
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial};
 use crate::logic::limits::inbox::Entry;
-use crate::logic::limits::jobs::{JobError, JobId, JobOrder};
+use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::model::{Cause, ContentId};
-use crate::node::error::Error;
 use crate::node::inner::orders::JobsRef;
 use crate::wire::PutItem;
-
-/// How often is seen whether a transfer has ended, and how often at most: they sync what they have.
-const ENDS: (Duration, u32) = (Duration::from_millis(50), 200);
 
 /// Numbers that are tried for a name that is taken.
 const NUMBERS: std::ops::Range<u32> = 2..10_000;
@@ -59,16 +54,11 @@ pub(super) fn notes(entry: &Entry) -> impl Iterator<Item = PathBuf> {
 
 /// Ends transfers, forgets them, and removes what is unfinished of these contents beside where they were to go.
 pub(super) async fn discard(jobs: JobsRef, ended: Vec<JobId>, unfinished: Vec<(ContentId, PathBuf)>) {
+    // They cannot be forgotten before they have let go of what they write.
+    end(&jobs, &ended).await;
     for id in ended {
-        // It may be over.
-        let _ = jobs.order(Some(id), JobOrder::Cancel).await;
-        for _ in 0..ENDS.1 {
-            // It cannot be forgotten before it has let go of what it writes.
-            match jobs.order(Some(id), JobOrder::Clear).await {
-                Err(Error::Job(JobError::State { .. })) => sleep(ENDS.0).await,
-                _ => break,
-            }
-        }
+        // It may have left the list.
+        let _ = jobs.order(Some(id), JobOrder::Clear).await;
     }
     let removed = spawn_blocking(move || {
         for (id, output) in unfinished {
